@@ -1,0 +1,90 @@
+"""A calendar event as the rules see it: one person's copy of a meeting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.calendar import Platform
+
+
+class Answer(StrEnum):
+    """An invitee's answer, in words common to both providers."""
+
+    NONE = "none"
+    DECLINED = "declined"
+    TENTATIVE = "tentative"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendee:
+    """An invitee other than a room; `is_owner` marks the calendar's own account."""
+
+    email: str
+    answer: Answer
+    is_owner: bool = False
+    is_resource: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBot:
+    """A bot that Recall lists on an event; `start` may be stale after a move."""
+
+    bot_id: str
+    start: datetime
+    deduplication_key: str
+    meeting_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The normalised facts of one event copy. Times are aware and in UTC.
+
+    `platform_id` is the provider's id of the occurrence, `series_id` that of the series.
+    `guests_hidden`: the guest list is incomplete or withheld.
+    """
+
+    event_id: str
+    calendar_id: str
+    platform: Platform
+    platform_id: str
+    ical_uid: str
+    series_id: str | None
+    title: str
+    start: datetime
+    end: datetime
+    all_day: bool
+    cancelled: bool
+    deleted: bool
+    private: bool
+    meeting_url: str | None
+    meeting_platform: str | None
+    organizer_email: str | None
+    owner_is_organizer: bool
+    owner_answer: Answer
+    attendees: tuple[Attendee, ...]
+    guests_hidden: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEvent:
+    """An event in a Recall answer: its facts, its bots, and when Recall last touched it."""
+
+    event: Event
+    bots: tuple[EventBot, ...]
+    updated_at: datetime
+
+
+def other_people(event: Event) -> int:
+    """Humans besides the owner who have not declined; an absent organizer counts as one."""
+    others = {
+        attendee.email
+        for attendee in event.attendees
+        if not (attendee.is_owner or attendee.is_resource)
+    }
+    declined = {a.email for a in event.attendees if a.answer is Answer.DECLINED}
+    if event.organizer_email and not event.owner_is_organizer:
+        others.add(event.organizer_email)
+    return len(others - declined)
