@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from shared.domain import message as messages
 from shared.domain.message import FeedMessage, Message, SingleMessage
 from shared.errors import PermanentError, TransientError
+from shared.queue import parse as parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ def answer(
     single: Callable[[SingleMessage], None],
     queue: Deferring,
     log: Log,
-    parse: Callable[[str], Message] = messages.parse,
+    parse: Callable[[str], Message] = parse_message,
     seconds_left: Callable[[], float] | None = None,
 ) -> Answer:
     """Answer a batch; returns `{"batchItemFailures": [{"itemIdentifier": ...}]}`.
