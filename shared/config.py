@@ -39,9 +39,5 @@ def flag(environment: Mapping[str, str], name: str) -> bool:
 
 def listed(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     """A comma separated setting; absent or blank is empty."""
-    return split_list(environment.get(name, ""))
-
-
-def split_list(text: str) -> tuple[str, ...]:
-    parts = (part.strip() for part in text.split(","))
+    parts = (part.strip() for part in environment.get(name, "").split(","))
     return tuple(part for part in parts if part)

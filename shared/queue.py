@@ -20,11 +20,11 @@ from shared.domain.message import (
     SingleMessage,
     Tick,
     WorkDue,
+    decode,
     encode,
     message_group,
-    parse,
 )
-from shared.errors import TransientError
+from shared.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,15 @@ __all__ = [
 
 VISIBILITY_SECONDS_MAX = 43_200
 _SQS_ID = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", flags=re.ASCII)
+
+
+def parse(body: str) -> Message:
+    """The message in a queue body; PermanentError `message_malformed` when there is none."""
+    try:
+        return decode(body)
+    except (ValueError, RecursionError):
+        message = "The queue holds a message that cannot be read."
+        raise PermanentError("message_malformed", message) from None
 
 
 class Queue:

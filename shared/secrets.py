@@ -11,7 +11,6 @@ from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.config import split_list
 from shared.domain.secret import Secret
 from shared.errors import PermanentError, TransientError
 
@@ -78,13 +77,19 @@ def _read(text: str, *, required: tuple[str, ...]) -> StackSecrets:
         raise PermanentError("secrets_missing", message)
     return StackSecrets(
         recall_api_key=Secret(values.get("recall_api_key", "")),
-        webhook_secrets=tuple(map(Secret, split_list(values.get("recall_webhook_secret", "")))),
+        webhook_secrets=_webhook_secrets(values.get("recall_webhook_secret", "")),
         google_client_id=values.get("google_client_id", ""),
         google_client_secret=Secret(values.get("google_client_secret", "")),
         microsoft_client_id=values.get("microsoft_client_id", ""),
         microsoft_client_secret=Secret(values.get("microsoft_client_secret", "")),
         link_secret=Secret(values.get("link_secret", "")),
     )
+
+
+def _webhook_secrets(text: str) -> tuple[Secret, ...]:
+    """One or several, comma separated."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(Secret(part) for part in parts if part)
 
 
 def _values(text: str) -> dict[str, str]:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, TypeAlias, assert_never
 
 from shared.domain.moment import moment_text, parse_moment
-from shared.errors import PermanentError
 
 FEED_GROUP = "feed"
 
@@ -83,15 +82,12 @@ def encode(message: Message) -> str:
     return json.dumps(facts, separators=(",", ":"))
 
 
-def parse(body: str) -> Message:
-    """The message in a queue body; PermanentError `message_malformed` when there is none."""
-    try:
-        facts = json.loads(body)
-        if isinstance(facts, dict):
-            return _read(facts)
-    except (ValueError, RecursionError):
-        pass
-    raise PermanentError("message_malformed", "The queue holds a message that cannot be read.")
+def decode(body: str) -> Message:
+    """The message in a queue body; ValueError when there is none."""
+    facts = json.loads(body)
+    if not isinstance(facts, dict):
+        raise ValueError("type")  # noqa: TRY004 - to the caller it is one malformed body
+    return _read(facts)
 
 
 def _type_of(message: Message) -> str:
