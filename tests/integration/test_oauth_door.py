@@ -215,7 +215,6 @@ def test_a_failing_user_info_does_not_cost_the_grant(stage, fault):
 
 def test_an_id_token_for_somebody_else_is_no_evidence(stage):
     held = stage.grant().refresh_token
-    # {"iss": ..., "aud": "client-2", "email": "eve@evil.example"}
     for claims in (
         {"iss": stage.world.issuer, "aud": "client-2", "email": "eve@evil.example"},
         {"iss": "https://evil.example", "aud": "client-1", "email": "eve@evil.example"},
