@@ -458,6 +458,9 @@ def test_recall_can_ask_whose_a_token_is(stage):
     assert granted_calendar(stage.provider, scopes)
     assert stage.world.resolve(held, **(client | {"client_secret": "old"})) is None
     assert stage.world.resolve("nonsense", **client) is None
+    assert stage.world.refusal_of(held, **client) is None
+    assert stage.world.refusal_of(held, **(client | {"client_secret": "old"}))
+    assert stage.world.refusal_of("nonsense", **client)
     access_token, expires_at = stage.world.access_token_for(held)
     assert expires_at == stage.clock.now() + timedelta(hours=1)
     headers = {"Authorization": f"Bearer {access_token}"}
@@ -466,6 +469,9 @@ def test_recall_can_ask_whose_a_token_is(stage):
     stage.world.revoke(EMAIL)
     assert stage.world.resolve(held, **client) is None
     assert stage.world.access_token_for(held) is None
+    google_words = "invalid_grant: Token has been expired or revoked."
+    microsoft_words = "AADSTS65001: The user has not consented to use the app."
+    assert stage.world.refusal_of(held, **client) in {google_words, microsoft_words}
 
 
 def test_a_token_in_hand_needs_no_page(stage):
