@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -28,11 +28,26 @@ from shared.secrets import SecretStore
 from shared.storage import Tables, open_stores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from requests import Session
 
 # Fewer than the queue's maxReceiveCount: a doorbell is no dead letter, for the cursor stands
 # still until a sweep succeeds, and the tick rings every minute.
 DOORBELL_RECEIVES_MAX: Final = 8
+SETTINGS: Final = (
+    "AWS_REGION",
+    "ACCOUNTS_TABLE",
+    "CALENDARS_TABLE",
+    "MEETINGS_TABLE",
+    "SETTINGS_TABLE",
+    "WORKSPACE_TABLE",
+    "QUEUE_URL",
+    "BUS_NAME",
+    "SECRET_ID",
+    "RECALL_BASE_URL",
+    "FEED_MODE",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,43 +82,37 @@ class Service:
 
 @cache
 def service() -> Service:
-    settings = require(
+    return compose(
         os.environ,
-        "AWS_REGION",
-        "ACCOUNTS_TABLE",
-        "CALENDARS_TABLE",
-        "MEETINGS_TABLE",
-        "SETTINGS_TABLE",
-        "WORKSPACE_TABLE",
-        "QUEUE_URL",
-        "BUS_NAME",
-        "SECRET_ID",
-        "RECALL_BASE_URL",
-        "FEED_MODE",
+        session=new_session(CALLS_IN_FLIGHT),
+        clock=partial(datetime.now, UTC),
+        unique=lambda: uuid.uuid4().hex,
     )
-    clock = partial(datetime.now, UTC)
+
+
+def compose(
+    environment: Mapping[str, str],
+    *,
+    session: Session,
+    clock: Callable[[], datetime],
+    unique: Callable[[], str],
+) -> Service:
+    """The function's parts; chance, time and the way to Recall are given."""
+    settings = require(environment, *SETTINGS)
     log = Log("scheduler")
-    stores = open_stores(
-        Tables(
-            region=settings["AWS_REGION"],
-            accounts=settings["ACCOUNTS_TABLE"],
-            calendars=settings["CALENDARS_TABLE"],
-            meetings=settings["MEETINGS_TABLE"],
-            settings=settings["SETTINGS_TABLE"],
-            workspace=settings["WORKSPACE_TABLE"],
-        )
-    )
+    stores = open_stores(Tables.from_settings(settings))
     secrets = SecretStore(
         boto3.client("secretsmanager", config=AWS_LIMITS),
         settings["SECRET_ID"],
         required=["recall_api_key"],
     )
-    limits = parse_limits(os.environ.get("RECALL_LIMITS", ""))
     recall = RecallClient(
-        new_session(CALLS_IN_FLIGHT),
+        session,
         base_url=settings["RECALL_BASE_URL"],
         api_key=secrets.get().recall_api_key,
-        budget=SharedBudget(stores.workspace, limits, clock=clock),
+        budget=SharedBudget(
+            stores.workspace, parse_limits(environment.get("RECALL_LIMITS", "")), clock=clock
+        ),
         clock=clock,
     )
     queue = Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"])
@@ -125,11 +134,9 @@ def service() -> Service:
         actor=Actor(recall, stores, observer=observer, bus=bus, clock=clock, log=log),
         refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
         clock=clock,
-        unique=lambda: uuid.uuid4().hex,
+        unique=unique,
         log=log,
-        settings=SweepSettings(
-            slice=timedelta(seconds=20), by_calendar=settings["FEED_MODE"] == "calendar"
-        ),
+        settings=SweepSettings(by_calendar=settings["FEED_MODE"] == "calendar"),
     )
     return Service(
         sweeper=sweeper,
