@@ -1,0 +1,73 @@
+# Needs Python 3.11+ and make; everything else installs itself into .venv and .venv-sam.
+
+PYTHON := .venv/bin/python
+TOOLS := .venv/.installed
+SAM_TOOLS := .venv-sam/.installed
+ENVIRONMENT ?= default
+
+# The template check asks for a region and for nothing else of AWS.
+export AWS_DEFAULT_REGION ?= us-east-1
+export SAM_CLI_TELEMETRY := 0
+
+# The first interpreter that is new enough and can make environments; a pyenv shim may be neither.
+FIND_PYTHON = for candidate in python3 python3.13 python3.12 python3.11; do \
+	"$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo "$$candidate" && break; done
+
+# $(call install,ENVIRONMENT,LOCK): uv where pip can get it (5 s), else pip itself (50 s).
+define install
+	python=$$($(FIND_PYTHON)) || { echo "Python 3.11 or newer with venv is needed" >&2; exit 1; }; \
+	"$$python" -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt \
+	&& $(1)/bin/uv pip sync --quiet --require-hashes --python $(1)/bin/python $(2) \
+	|| $(1)/bin/python -m pip install --quiet --require-hashes --requirement $(2)
+	touch $@
+endef
+
+.PHONY: build check clean demo deploy dev lock story test
+
+demo: $(TOOLS)
+	$(PYTHON) -m infra.local
+
+story: $(TOOLS)
+	$(PYTHON) -m infra.local --exit
+
+dev: $(TOOLS)
+	@test -f .env || { echo "Write the settings of a Recall workspace into .env first" >&2; exit 1; }
+	set -a; . ./.env; set +a; $(PYTHON) -m infra.local --no-story
+
+test: check
+	$(PYTHON) -m pytest
+
+check: $(TOOLS) $(SAM_TOOLS)
+	.venv/bin/ruff format --check --quiet .
+	.venv/bin/ruff check --quiet .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	.venv-sam/bin/sam validate --lint
+
+build: $(TOOLS) $(SAM_TOOLS)
+	$(PYTHON) -m infra.packaging
+
+# make deploy ENVIRONMENT=production
+deploy: build
+	.venv-sam/bin/sam deploy --config-env $(ENVIRONMENT)
+
+# Resolves the names of pyproject.toml again; without UPGRADE=1 only what has to change does.
+LOCK = .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url $(if $(UPGRADE),--upgrade)
+lock: $(TOOLS)
+	$(LOCK) --universal --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
+		--constraint requirements/dev.txt pyproject.toml -o shared/requirements.txt
+	$(LOCK) --universal --python-version 3.11 --group sam -o requirements/sam.txt
+	$(LOCK) --universal --python-version 3.11 --group uv -o requirements/uv.txt
+
+clean:
+	rm -rf .aws-sam .venv .venv-sam build
+
+$(TOOLS): requirements/dev.txt requirements/uv.txt
+	$(call install,.venv,requirements/dev.txt)
+
+$(SAM_TOOLS): requirements/sam.txt requirements/uv.txt
+	$(call install,.venv-sam,requirements/sam.txt)
