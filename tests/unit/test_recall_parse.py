@@ -14,15 +14,9 @@ from hypothesis import strategies as st
 
 from shared.domain.calendar import CalendarStatus, Platform
 from shared.domain.event import Answer, EventBot, ListedEvent, other_people, owned_by
-from shared.recall.parse import (
-    ATTENDEES_MAX,
-    TITLE_CHARACTERS_MAX,
-    Malformed,
-    parse_bot,
-    parse_calendar,
-    parse_each,
-    parse_event,
-)
+from shared.recall.parse import parse_bot, parse_calendar, parse_each, parse_event
+from shared.recall.provider_event import ATTENDEES_MAX, TITLE_CHARACTERS_MAX
+from shared.recall.reading import Malformed
 
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "events"
 NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json"))
@@ -293,6 +287,8 @@ def test_an_event_without_identity_is_set_aside(key):
         ("start_time", "soon"),
         ("end_time", None),
         ("meeting_url", 7),
+        ("meeting_url", 0),
+        ("meeting_url", []),
         ("meeting_url", "https://zoom.us/j/" + "1" * 2_000),
         ("bots", None),
         ("bots", [None]),
@@ -437,6 +433,16 @@ def test_a_calendar_needs_its_identity(key):
 
     with pytest.raises(Malformed):
         parse_calendar(document)
+
+
+def test_the_newest_status_is_told_by_time_and_not_by_text():
+    changes = [
+        {"code": "done", "created_at": "2027-03-03T09:00:00.5Z"},
+        {"code": "call_ended", "created_at": "2027-03-03T09:00:00Z"},
+        {"code": "odd", "created_at": "later"},
+    ]
+
+    assert parse_bot({"id": "b", "status_changes": changes}).status == "done"
 
 
 def test_a_bot_shows_its_newest_status():
