@@ -1,6 +1,12 @@
-"""The door to Recall: the client, its errors, and the rate budget."""
+"""The door to Recall: the client, what it answers, its errors, and the rate budget."""
 
-from shared.recall.budget import Budget, SharedBudget, parse_limits
+from shared.recall.budget import (
+    DEFAULT_LIMITS,
+    Budget,
+    BudgetStore,
+    SharedBudget,
+    parse_limits,
+)
 from shared.recall.client import BotPage, CalendarPage, EventPage, RecallClient, base_url_of
 from shared.recall.errors import (
     AlreadyDispatched,
@@ -13,26 +19,32 @@ from shared.recall.errors import (
     Throttled,
     Unauthorized,
     Unavailable,
+    Unexpected,
 )
+from shared.recall.parse import RecallBot
 from shared.recall.transport import new_session
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "AlreadyDispatched",
     "Blocked",
     "BotPage",
     "Budget",
+    "BudgetStore",
     "CalendarPage",
     "Conflicted",
     "EventPage",
     "NotFound",
     "OutOfCredit",
     "PoolEmpty",
+    "RecallBot",
     "RecallClient",
     "Refused",
     "SharedBudget",
     "Throttled",
     "Unauthorized",
     "Unavailable",
+    "Unexpected",
     "base_url_of",
     "new_session",
     "parse_limits",
