@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets as chance
+import secrets
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -24,11 +24,14 @@ from shared.events import EventBus
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
-from shared.recall.budget import SharedBudget, parse_limits
-from shared.recall.client import RecallClient
-from shared.recall.transport import new_session
+from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
 from shared.secrets import Seal, SecretStore
-from shared.storage import Stores, Tables, open_stores
+from shared.storage import Tables, open_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from requests import Session
 
 CALLS_IN_FLIGHT = 1
 NEEDED = (
@@ -56,24 +59,40 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @cache
 def service() -> Service:
-    settings = require(os.environ, *NEEDED)
-    limits = parse_limits(os.environ.get("RECALL_LIMITS", ""))
-    clock = partial(datetime.now, UTC)
-    stores = _stores(settings)
-    secrets = SecretStore(boto3.client("secretsmanager", config=AWS_LIMITS), settings["SECRET_ID"])
-    session = new_session(CALLS_IN_FLIGHT)
+    return compose(
+        os.environ,
+        session=new_session(CALLS_IN_FLIGHT),
+        clock=partial(datetime.now, UTC),
+        chance=secrets.token_urlsafe,
+    )
+
+
+def compose(
+    environment: Mapping[str, str],
+    *,
+    session: Session,
+    clock: Callable[[], datetime],
+    chance: Callable[[int], str],
+) -> Service:
+    """The function's parts; time, chance and the way to Recall and providers are given."""
+    settings = require(environment, *NEEDED)
+    limits = parse_limits(environment.get("RECALL_LIMITS", ""))
+    stores = open_stores(Tables.from_settings(settings))
+    secret_store = SecretStore(
+        boto3.client("secretsmanager", config=AWS_LIMITS), settings["SECRET_ID"]
+    )
     budget = SharedBudget(stores.workspace, limits, clock=clock)
     return Service(
         stores=stores,
         queue=Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"]),
         events=EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"]),
-        secrets=secrets,
+        secrets=secret_store,
         seal=Seal(boto3.client("kms", config=AWS_LIMITS), settings["SEAL_KEY_ID"]),
-        clients=OAuthClients(providers_of(os.environ), secrets),
+        clients=OAuthClients(providers_of(environment), secret_store, session=session),
         recall=lambda: RecallClient(
             session,
             base_url=settings["RECALL_BASE_URL"],
-            api_key=secrets.get().recall_api_key,
+            api_key=secret_store.get().recall_api_key,
             budget=budget,
             clock=clock,
         ),
@@ -83,10 +102,10 @@ def service() -> Service:
         ),
         log=Log("calendars"),
         clock=clock,
-        chance=chance.token_urlsafe,
+        chance=chance,
         public_url=settings["PUBLIC_URL"].rstrip("/"),
-        return_urls=listed(os.environ, "RETURN_URLS"),
-        allow_unconfirmed=flag(os.environ, "ALLOW_UNCONFIRMED"),
+        return_urls=listed(environment, "RETURN_URLS"),
+        allow_unconfirmed=flag(environment, "ALLOW_UNCONFIRMED"),
     )
 
 
@@ -103,18 +122,3 @@ def application(service: Service) -> APIGatewayHttpResolver:
 @cache
 def _resolver() -> APIGatewayHttpResolver:
     return application(service())
-
-
-def _stores(settings: dict[str, str]) -> Stores:
-    return open_stores(
-        Tables(
-            region=settings["AWS_REGION"],
-            host=os.environ.get("AWS_ENDPOINT_URL_DYNAMODB"),
-            calendars=settings["CALENDARS_TABLE"],
-            meetings=settings["MEETINGS_TABLE"],
-            settings=settings["SETTINGS_TABLE"],
-            sessions=settings["CONNECT_SESSIONS_TABLE"],
-            accounts=settings["ACCOUNTS_TABLE"],
-            workspace=settings["WORKSPACE_TABLE"],
-        )
-    )

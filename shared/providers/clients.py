@@ -52,11 +52,11 @@ class OAuthClients:
         providers: Mapping[Platform, Provider],
         secrets: SecretStore,
         *,
-        session: requests.Session | None = None,
+        session: requests.Session,
     ) -> None:
         self._providers = providers
         self._secrets = secrets
-        self._session = session or _new_session()
+        self._session = session
 
     def ours(self, platform: Platform) -> OAuthClient:
         """CallerError `platform_not_offered` when the operator entered no client for it."""
@@ -83,10 +83,3 @@ class OAuthClients:
                 return secrets.google_client_id, secrets.google_client_secret
             case Platform.MICROSOFT:
                 return secrets.microsoft_client_id, secrets.microsoft_client_secret
-
-
-def _new_session() -> requests.Session:
-    session = requests.Session()
-    # With trust_env a netrc file would add credentials of its own.
-    session.trust_env = False
-    return session
