@@ -10,15 +10,14 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from shared.domain.secret import Secret
-from shared.errors import TransientError
+from shared.errors import CallerError, TransientError
 from shared.providers.identity import email_in_id_token, email_of_claims
 from shared.providers.provider import Provider
-from shared.providers.refusal import Answer, raise_refusal
+from shared.providers.refusal import Answer, is_token, raise_refusal
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 10.0
 ANSWER_BYTES_MAX = 64 * 1024
-TOKEN_CHARACTERS_MAX = 10_000  # Recall's own limit for a refresh token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,7 @@ class Grant:
     email: str | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
 class OAuthDoor:
     """One OAuth client at one provider.
 
@@ -39,17 +39,10 @@ class OAuthDoor:
     TransientError for the rest.
     """
 
-    def __init__(
-        self,
-        session: requests.Session,
-        provider: Provider,
-        client_id: str,
-        client_secret: Secret,
-    ) -> None:
-        self._session = session
-        self._provider = provider
-        self._client_id = client_id
-        self._client_secret = client_secret
+    session: requests.Session
+    provider: Provider
+    client_id: str
+    client_secret: Secret
 
     def exchange(self, code: Secret, *, redirect_uri: str, verifier: Secret) -> Grant:
         """Redeem a code, which works once.
@@ -60,18 +53,18 @@ class OAuthDoor:
         answer = self._token(
             {
                 "grant_type": "authorization_code",
-                "code": code.reveal(),
+                "code": _sendable(code),
                 "redirect_uri": redirect_uri,
                 "code_verifier": verifier.reveal(),
             }
         )
         # RFC 6749 section 5.1: no `scope` in the answer means all that was asked for.
-        return self._grant(answer, scopes_unsaid=" ".join(self._provider.scopes))
+        return self._grant(answer, scopes_unsaid=" ".join(self.provider.scopes))
 
     def account_of(self, refresh_token: Secret) -> Grant:
         """Ask whose a refresh token is; Microsoft may answer with its successor."""
         answer = self._token(
-            {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
+            {"grant_type": "refresh_token", "refresh_token": _sendable(refresh_token)}
         )
         return self._grant(answer, scopes_unsaid="")
 
@@ -79,28 +72,31 @@ class OAuthDoor:
         """End the grant behind an access or refresh token; False: no way to at this provider.
 
         Google ends all that this account granted to this client, so every calendar of the
-        account goes, whoever connected it. A token already dead counts as revoked.
+        account goes, whoever connected it. It wants the token alone, not the client as
+        RFC 7009 does. A token already dead counts as revoked.
         """
-        url = self._provider.revoke_url
+        url = self.provider.revoke_url
         if url is None:
             return False
-        answer = self._ask("POST", url, form={"token": token.reveal()})
+        answer = self._ask("POST", url, form={"token": _sendable(token)})
         if answer.status != requests.codes.ok and answer.error != "invalid_token":
             raise_refusal(answer)
         return True
 
     def _token(self, form: dict[str, str]) -> Answer:
-        client = {"client_id": self._client_id, "client_secret": self._client_secret.reveal()}
-        answer = self._ask("POST", self._provider.token_url, form=form | client)
+        client = {"client_id": self.client_id, "client_secret": self.client_secret.reveal()}
+        answer = self._ask("POST", self.provider.token_url, form=form | client)
         if answer.status != requests.codes.ok:
             raise_refusal(answer)
         return answer
 
     def _grant(self, answer: Answer, *, scopes_unsaid: str) -> Grant:
-        access_token = answer.text("access_token", length_max=TOKEN_CHARACTERS_MAX)
-        if access_token is None:
+        access_token = answer.text("access_token")
+        refresh_token = answer.text("refresh_token")
+        if access_token is None or not is_token(access_token):
             _malformed()
-        refresh_token = answer.text("refresh_token", length_max=TOKEN_CHARACTERS_MAX)
+        if refresh_token is not None and not is_token(refresh_token):
+            _malformed()
         return Grant(
             refresh_token=Secret(refresh_token) if refresh_token else None,
             access_token=Secret(access_token),
@@ -110,15 +106,15 @@ class OAuthDoor:
 
     def _email(self, id_token: str | None, access_token: str) -> str | None:
         told = id_token and email_in_id_token(
-            id_token, provider=self._provider, client_id=self._client_id
+            id_token, provider=self.provider, client_id=self.client_id
         )
         return told or self._email_from_userinfo(access_token)
 
     def _email_from_userinfo(self, access_token: str) -> str | None:
-        if self._provider.userinfo_url is None:
+        if self.provider.userinfo_url is None:
             return None
         try:
-            answer = self._ask("GET", self._provider.userinfo_url, bearer=access_token)
+            answer = self._ask("GET", self.provider.userinfo_url, bearer=access_token)
         except TransientError:
             return None  # the grant is good; the first sync tells the address as well
         return email_of_claims(answer.fields) if answer.status == requests.codes.ok else None
@@ -131,7 +127,7 @@ class OAuthDoor:
             headers["Authorization"] = f"Bearer {bearer}"
         # `from None`: the request in a requests exception carries the secrets of its body.
         try:
-            with self._session.request(
+            with self.session.request(
                 method,
                 url,
                 data=form,
@@ -144,6 +140,13 @@ class OAuthDoor:
         except requests.RequestException as error:
             code = "oauth_unreachable" if _never_sent(error) else "oauth_answer_lost"
             raise TransientError(code, "The provider did not answer.") from None
+
+
+def _sendable(token: Secret) -> str:
+    text = token.reveal()
+    if not is_token(text):
+        raise CallerError("grant_invalid", "This is not a token or code of any provider.")
+    return text
 
 
 def _bounded_body(response: requests.Response) -> bytes:

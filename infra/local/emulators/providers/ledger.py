@@ -6,6 +6,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
+
+from infra.local.emulators.clock import Clock
+
+Ending = Literal["revoked", "expired", "replayed"]
 
 CODE_LIFE = timedelta(minutes=10)
 CONSENT_LIFE = timedelta(minutes=10)
@@ -33,7 +38,7 @@ class Permission:
     account: Account
     scopes: tuple[str, ...]
     refreshable: bool
-    ended: str | None = None
+    ended: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,7 @@ class AccessToken:
 class Ledger:
     """The state behind one provider; `new_text` makes unguessable texts."""
 
-    clock: Callable[[], datetime]
+    clock: Clock
     new_text: Callable[[], str]
     accounts: dict[str, Account] = field(default_factory=dict)
     enquiries: dict[str, Enquiry] = field(default_factory=dict)
@@ -95,7 +100,7 @@ class Ledger:
         self.permissions.append(permission)
         return permission
 
-    def end(self, how: str, *, account: Account | None = None) -> None:
+    def end(self, how: Ending, *, account: Account | None = None) -> None:
         """End the permissions of an account, or of everybody."""
         for permission in self.permissions:
             if account is None or permission.account.subject == account.subject:
@@ -107,7 +112,7 @@ class Ledger:
             permission=permission,
             redirect_uri=enquiry.redirect_uri,
             code_challenge=enquiry.code_challenge,
-            expires_at=self.clock() + CODE_LIFE,
+            expires_at=self.clock.now() + CODE_LIFE,
         )
         return text
 
@@ -120,13 +125,13 @@ class Ledger:
         token = AccessToken(
             text=self.new_text(),
             permission=permission,
-            expires_at=self.clock() + ACCESS_TOKEN_LIFE,
+            expires_at=self.clock.now() + ACCESS_TOKEN_LIFE,
         )
         self.access_tokens[token.text] = token
         return token
 
     def live_access_token(self, text: str) -> AccessToken | None:
         token = self.access_tokens.get(text)
-        if token is None or token.permission.ended or token.expires_at <= self.clock():
+        if token is None or token.permission.ended or token.expires_at <= self.clock.now():
             return None
         return token

@@ -74,19 +74,23 @@ class TokenEndpoint:
             return "code_spent"
         if code.permission.ended:
             return f"permission_{code.permission.ended}"
-        if code.expires_at <= self.ledger.clock():
+        if code.expires_at <= self.ledger.clock.now():
             return "code_expired"
         if sent.get("redirect_uri") != code.redirect_uri:
             return "redirect_uri"
         challenge = _s256(sent.get("code_verifier", ""))
         return None if hmac.compare_digest(challenge, code.code_challenge) else "verifier"
 
-    def _by_refresh_token(self, text: str) -> Response:
-        permission = self.ledger.refresh_tokens.get(text)
+    def refresh_problem(self, refresh_token: str) -> str | None:
+        permission = self.ledger.refresh_tokens.get(refresh_token)
         if permission is None:
-            return refused(self.traits, "refresh_token")
-        if permission.ended:
-            return refused(self.traits, f"permission_{permission.ended}")
+            return "refresh_token"
+        return f"permission_{permission.ended}" if permission.ended else None
+
+    def _by_refresh_token(self, text: str) -> Response:
+        if problem := self.refresh_problem(text):
+            return refused(self.traits, problem)
+        permission = self.ledger.refresh_tokens[text]
         extra: dict[str, object] = {}
         if self.traits.rotates_refresh_tokens:
             # The older ones stay good, as Microsoft's do.
@@ -106,7 +110,7 @@ class TokenEndpoint:
         return as_json(200, fields)
 
     def _id_token(self, permission: Permission) -> str:
-        issued_at = int(self.ledger.clock().timestamp())
+        issued_at = int(self.ledger.clock.now().timestamp())
         claims: dict[str, object] = {
             "iss": self.issuer,
             "aud": self.client_id,
