@@ -54,7 +54,7 @@ def ask(authorization, *, route="GET /v1/calendars"):
         {
             "version": "2.0",
             "type": "REQUEST",
-            "routeArn": f"arn:aws:execute-api:eu-central-1:123456789012:api/$default/{method}{path}",
+            "routeArn": f"arn:aws:execute-api:eu-west-1:123456789012:api/$default/{method}{path}",
             "identitySource": [authorization, route],
             "routeKey": route,
             "rawPath": path,

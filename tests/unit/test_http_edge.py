@@ -6,6 +6,7 @@ import io
 import json
 
 import pytest
+from pydantic import Field
 
 from shared.entrypoints.http import (
     Body,
@@ -29,7 +30,7 @@ class Inner(Body):
 
 class Order(Body):
     count: int
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     inner: Inner | None = None
 
 
@@ -118,7 +119,9 @@ def test_an_oversized_body_is_413(call):
 
 
 def test_the_answer_to_a_bad_body_does_not_repeat_it(call):
-    answer, _ = call(order(b'{"count": "token-1", "inner": {"name": 7, "x": "token-1"}}'), read_order)
+    answer, _ = call(
+        order(b'{"count": "token-1", "inner": {"name": 7, "x": "token-1"}}'), read_order
+    )
     assert "token-1" not in answer["body"]
 
 
@@ -188,7 +191,8 @@ def listing(query):
 
 
 @pytest.mark.parametrize(
-    ("query", "limit"), [(None, 50), ({"limit": ""}, 50), ({"limit": "1"}, 1), ({"limit": "100"}, 100)]
+    ("query", "limit"),
+    [(None, 50), ({"limit": ""}, 50), ({"limit": "1"}, 1), ({"limit": "100"}, 100)],
 )
 def test_limits(call, query, limit):
     _, document = call(listing(query), lambda event: {"limit": read_limit(event)})
@@ -208,7 +212,11 @@ def test_cursors_and_times(call):
     _, document = call(listing({"cursor": "abc", "from": "2027-03-01T10:00:00+01:00"}), read)
     assert document == {"cursor": "abc", "from": "2027-03-01 09:00:00+00:00"}
     assert call(listing(None), read)[1] == {"cursor": None, "from": "None"}
-    for query in ({"cursor": "x" * 2049}, {"from": "tomorrow"}, {"from": "2027-03-01T10:00:00 01:00"}):
+    for query in (
+        {"cursor": "x" * 2049},
+        {"from": "tomorrow"},
+        {"from": "2027-03-01T10:00:00 01:00"},
+    ):
         answer, document = call(listing(query), read)
         assert (answer["statusCode"], document["field"]) == (400, next(iter(query)))
 
