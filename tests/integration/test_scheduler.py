@@ -124,7 +124,7 @@ def test_the_tick_repairs_what_lost_webhooks_left(stack: Stack, owner: Account) 
     stack.lose_webhooks = True
     later = IN_THREE_HOURS + timedelta(hours=1)
     owner.move(event, later)
-    stack.run(50, ticks=True)
+    stack.run(45, ticks=True)
     assert [later] != starts(stack)
     stack.run(20, ticks=True)
     assert [later] == starts(stack)
