@@ -84,7 +84,10 @@ class Browser:
         path = parts.path.strip("/").split("/")
         route, given = {
             "connect": ("GET /connect/{token}", {"token": path[-1]}),
-            "oauth": ("GET /oauth/{platform}/callback", {"platform": path[1] if len(path) > 1 else ""}),
+            "oauth": (
+                "GET /oauth/{platform}/callback",
+                {"platform": path[1:2][0] if path[1:] else ""},
+            ),
         }[path[0]]
         query = {k: ",".join(v) for k, v in parse_qs(parts.query).items()}
         event = gateway_event(route, path=parts.path, query=query, headers=headers)
@@ -165,9 +168,9 @@ class Stage:
         session_id, home = self.come_home(**changes)
         return self.complete(session_id, home.query["completion_code"])
 
-    def add(self, email: str = ADA, **changes: object) -> Answer:
+    def add(self, account: str = ADA, **changes: object) -> Answer:
         platform = str(changes.get("platform", GOOGLE))
-        token = self.token(email, platform)
+        token = self.token(account, platform if platform in self.worlds else GOOGLE)
         wanted = {"entity_id": "u_1", "platform": platform, "oauth_refresh_token": token}
         return self.call("POST", "/v1/calendars", wanted | changes)
 
@@ -191,14 +194,12 @@ class Stage:
         """Takes all messages of a queue, oldest first."""
         sqs = boto3.client("sqs", region_name=REGION)
         bodies = []
-        while messages := sqs.receive_message(
-            QueueUrl=self.urls[name], MaxNumberOfMessages=10
-        ).get("Messages", []):
+        while messages := sqs.receive_message(QueueUrl=self.urls[name], MaxNumberOfMessages=10).get(
+            "Messages", []
+        ):
             for message in messages:
                 bodies.append(json.loads(message["Body"]))
-                sqs.delete_message(
-                    QueueUrl=self.urls[name], ReceiptHandle=message["ReceiptHandle"]
-                )
+                sqs.delete_message(QueueUrl=self.urls[name], ReceiptHandle=message["ReceiptHandle"])
         return bodies
 
     def notices(self) -> list[tuple[str, dict[str, Any]]]:
@@ -264,8 +265,7 @@ class Stage:
             "notices": sqs.create_queue(QueueName="notices")["QueueUrl"],
         }
         names = {
-            schema.variable: getattr(self.tables, field)
-            for field, schema in _schemas().items()
+            schema.variable: getattr(self.tables, field) for field, schema in _schemas().items()
         }
         return {
             "AWS_REGION": REGION,

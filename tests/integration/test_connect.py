@@ -316,7 +316,6 @@ def test_a_second_complete_while_the_first_redeems_waits(stage):
     def during(_request):
         if not nested:
             nested.append(stage.complete(session_id, code))
-        return None
 
     stage.provider_adapters[GOOGLE].faults = during
     first = stage.complete(session_id, code)
