@@ -305,7 +305,7 @@ def test_an_unknown_outcome_is_settled_by_repeating(
 def test_a_malformed_event_is_set_aside(
     stack: Stack, owner: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    owner.add_raw({"id": ""}, start=IN_THREE_HOURS)
+    add(owner, link=f"{MEET}?token={'x' * 1_600}")
     add(owner)
     connected(stack)
     assert [IN_THREE_HOURS] == starts(stack)
