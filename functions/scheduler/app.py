@@ -28,6 +28,7 @@ from shared.secrets import SecretStore
 from shared.storage import Tables, open_stores
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from collections.abc import Callable, Mapping
 
     from requests import Session
@@ -148,7 +149,7 @@ def compose(
     )
 
 
-def handler(event: dict[str, Any], context: Any) -> Answer:
+def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     """An SQS batch in; `{"batchItemFailures": [...]}` names what must come back."""
     parts = service()
     parts.log.begin(context.aws_request_id)
