@@ -478,6 +478,18 @@ def test_an_unconfirmed_session_finishes_in_the_callback():
         assert len(stage.recall.calendars) == 1
 
 
+def test_unconfirmed_sessions_renew_and_replace_calendars():
+    with open_stage(ALLOW_UNCONFIRMED="true") as stage:
+        stage.come_home(confirm=False)
+        (first,) = stage.recall.calendars
+        stage.come_home(confirm=False)
+        assert list(stage.recall.calendars) == [first]
+        stage.recall.core.calendars.clear()
+        session_id, _ = stage.come_home(confirm=False)
+        assert session_of(stage, session_id).calendar_id not in {None, first}
+        assert stage.stores.calendars.get(first) is None
+
+
 def test_an_unconfirmed_session_says_what_went_wrong():
     with open_stage(ALLOW_UNCONFIRMED="true") as stage:
         stage.worlds[GOOGLE].withhold_refresh_tokens = True
