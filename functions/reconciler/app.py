@@ -28,9 +28,9 @@ from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
     from collections.abc import Callable, Mapping
 
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from requests import Session
 
 CONSENTS_MAX: Final = 50
