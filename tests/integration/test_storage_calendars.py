@@ -14,8 +14,6 @@ from shared.errors import CallerError
 from shared.storage import Stores
 from tests.integration.storage_values import NOW, calendar
 
-pytest_plugins = ("tests.tables",)
-
 LATER = NOW + timedelta(minutes=1)
 
 
