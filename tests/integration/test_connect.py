@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -582,8 +584,12 @@ def test_a_client_taken_away_meanwhile_keeps_the_consent(stage):
     assert stage.complete(session_id, home.query["completion_code"]).status == 201
 
 
-def test_the_log_carries_no_secret(capsys):
+def test_the_log_carries_no_secret():
+    logged_lines = io.StringIO()
     with open_stage(ALLOW_UNCONFIRMED="true") as stage:
+        for name in ("oauth", "calendars"):
+            for log in logging.getLogger(name).handlers:
+                log.setStream(logged_lines)
         link = stage.start().json["connect_url"]
         session_id, code = outage(stage)
         stage.complete(session_id, "wrong")
@@ -593,7 +599,7 @@ def test_the_log_carries_no_secret(capsys):
             "DELETE", f"/v1/calendars/{stage.complete(session_id, code).json['calendar_id']}"
         )
         tokens = list(stage.worlds[GOOGLE]._ledger.refresh_tokens)
-        logged = "".join(capsys.readouterr())
+    logged = logged_lines.getvalue()
     assert "recall_unavailable" in logged
     for secret in (ADA, code, link, "client-secret-1", "recall-key", *tokens):
         assert secret not in logged

@@ -46,7 +46,7 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
     ),
     "calendars.finish_read": (
         lambda s: s.calendars.finish_read("calendar-1", swept_at=NOW),
-        {"UpdateItem": 1},
+        {"UpdateItem": 2},
     ),
     "calendars.find, by tenant": (lambda s: s.calendars.find(tenant_id="t"), {"Query": 1}),
     "calendars.find, all": (lambda s: s.calendars.find(), {"Scan": 1}),
