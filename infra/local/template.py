@@ -359,7 +359,9 @@ class _Reader:
         value = self._parameters[name]
         if value is None:
             raise TemplateError(f"the parameter {name} has neither a default nor a value")
-        if self._declared[name]["Type"] in {"CommaDelimitedList", "List<Number>"}:
+        declared = self._declared[name]
+        _check_parameter(name, str(value), declared=declared)
+        if declared["Type"] in {"CommaDelimitedList", "List<Number>"}:
             return str(value).split(",")
         return str(value)
 
@@ -429,6 +431,14 @@ _PSEUDO: dict[str, object] = {
     "AWS::StackName": STACK_NAME,
     "AWS::URLSuffix": "amazonaws.com",
 }
+
+
+def _check_parameter(name: str, value: str, *, declared: Properties) -> None:
+    allowed = [str(each) for each in declared.get("AllowedValues", (value,))]
+    if value not in allowed:
+        raise TemplateError(f"{name} must be one of {', '.join(allowed)}")
+    if not re.fullmatch(declared.get("AllowedPattern", ".*"), value, re.DOTALL):
+        raise TemplateError(f"{name} must fit {declared['AllowedPattern']}")
 
 
 def _period_seconds(expression: str, *, where: str) -> float:
