@@ -32,8 +32,8 @@ class Calendar:
     """What we know of a calendar; `calendar_id` is Recall's.
 
     `read_since`: a full read is owed unless the feed still covers everything from this moment on
-    (None: nothing owed). `read_next`: the page at which an interrupted full read goes on.
-    `feed_cursor` and `swept_at` serve per-calendar feeds only.
+    (None: nothing owed). `read_next`: a full read is under way and goes on at this page ("" is
+    the first). `swept_at`: when the last full read began.
     """
 
     calendar_id: str
@@ -48,7 +48,6 @@ class Calendar:
     updated_at: datetime
     read_since: datetime | None = None
     read_next: str | None = None
-    feed_cursor: datetime | None = None
     swept_at: datetime | None = None
 
     @property

@@ -36,7 +36,7 @@ def plan(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Action | None:
         return None
     if meeting.decision.join:
         return _plan_join(meeting, bot=bot, now=now)
-    return Unschedule() if _coming(meeting, now=now) else None
+    return Unschedule() if coming(meeting, now=now) else None
 
 
 def _plan_join(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Schedule | None:
@@ -47,7 +47,7 @@ def _plan_join(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Schedule
     key = meeting_key(tenant_id=meeting.tenant_id, meeting_url=url, start=meeting.event.start)
     fingerprint = bot.fingerprint(url)
     ours = matching_bot(meeting, deduplication_key=key)
-    strays = [entry for entry in _coming(meeting, now=now) if entry is not ours]
+    strays = [entry for entry in coming(meeting, now=now) if entry is not ours]
     known = meeting.assignment.fingerprint if meeting.assignment else None
     if ours is not None and not strays and known == fingerprint:
         return None
@@ -68,7 +68,7 @@ def matching_bot(meeting: Meeting, *, deduplication_key: str) -> EventBot | None
     return None
 
 
-def _coming(meeting: Meeting, *, now: datetime) -> list[EventBot]:
+def coming(meeting: Meeting, *, now: datetime) -> list[EventBot]:
     """Listed bots that have not started; finished ones stay listed and mean nothing."""
     return [
         entry

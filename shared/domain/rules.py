@@ -58,3 +58,23 @@ class Rules:
     private: Private = Private.DENY
     min_others: int = 1
     bot: BotSettings = field(default_factory=BotSettings)
+
+
+def rules_in_force(*documents: Mapping[str, object] | None) -> Rules:
+    """The rules of the documents given, the later ones overriding the earlier, key by key.
+
+    Documents come from storage, where only checked ones are put.
+    """
+    merged: dict[str, object] = {}
+    for document in documents:
+        merged |= document or {}
+    bot = merged.get("bot") or {}
+    if not isinstance(bot, dict):
+        message = "rules.bot must be an object"
+        raise TypeError(message)
+    return Rules(
+        rsvp=Rsvp(merged.get("rsvp", Rsvp.NOT_DECLINED)),
+        private=Private(merged.get("private", Private.DENY)),
+        min_others=int(str(merged.get("min_others", 1))),
+        bot=BotSettings(**bot),
+    )

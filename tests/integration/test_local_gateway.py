@@ -54,7 +54,7 @@ def gateway(functions: Functions) -> Any:
 
 @pytest.fixture
 def client(gateway: Gateway) -> Client:
-    return Client(gateway)
+    return Client(gateway, use_cookies=False)
 
 
 def test_an_event_has_the_shape_of_payload_two(client: Client, functions: Functions) -> None:

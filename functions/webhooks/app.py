@@ -1,0 +1,129 @@
+"""POST /webhooks/recall: verify, queue once, answer. No database, no call to Recall.
+
+A delivery that is not queued is not acknowledged; Svix keeps it for 27 hours. GET /health lives
+here too, in the cheapest function.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import boto3
+
+from functions.webhooks.delivery import UnreadableError, message_of
+from functions.webhooks.signature import verified_delivery
+from shared.config import AWS_LIMITS, require
+from shared.errors import PermanentError, TransientError
+from shared.observability import Log
+from shared.queue import Message, Queue, encode
+from shared.secrets import SecretStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BODY_BYTES_MAX: Final = 256 * 1024
+
+Event: TypeAlias = dict[str, Any]
+Reply: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the function is made of."""
+
+    queue: Queue
+    secrets: SecretStore
+    log: Log
+    clock: Callable[[], datetime]
+
+
+@cache
+def service() -> Service:
+    settings = require(os.environ, "QUEUE_URL", "SECRET_ID")
+    secrets = boto3.client("secretsmanager", config=AWS_LIMITS)
+    return Service(
+        queue=Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"]),
+        secrets=SecretStore(secrets, settings["SECRET_ID"], required=["recall_webhook_secret"]),
+        log=Log("webhooks"),
+        clock=partial(datetime.now, UTC),
+    )
+
+
+def handler(event: Event, context: object) -> Reply:
+    """An HTTP API event (payload 2.0) in, its answer out."""
+    if event["routeKey"] == "GET /health":
+        return _reply(200, '{"status":"ok"}')
+    return receive(event, service())
+
+
+def receive(event: Event, service: Service) -> Reply:
+    """204 durable or meaningless to us, 401 not signed, 413 too large, 5xx: deliver again."""
+    try:
+        return _receive(event, service)
+    except TransientError as error:
+        service.log.warning("delivery not taken", code=error.code)
+        service.log.count("webhooks_not_taken")
+        return _reply(503)
+    except PermanentError as error:
+        service.log.crash("delivery cannot be verified", error)
+        service.log.count("webhooks_unverifiable")
+        return _reply(500)
+
+
+def _receive(event: Event, service: Service) -> Reply:
+    now = service.clock()
+    body = _body(event)
+    secrets = service.secrets.get().webhook_secrets
+    delivery_id = verified_delivery(body, event.get("headers") or {}, secrets=secrets, now=now)
+    if delivery_id is None:
+        service.log.count("webhooks_refused")
+        return _reply(401)
+    return _reply(_take(body, delivery_id=delivery_id, service=service, received_at=now))
+
+
+def _take(body: bytes, *, delivery_id: str, service: Service, received_at: datetime) -> int:
+    """The status for a verified delivery."""
+    if len(body) > BODY_BYTES_MAX:
+        service.log.count("webhooks_too_large")
+        return 413
+    message = _message(body, service=service, received_at=received_at)
+    if message is None:
+        return 204
+    if len(encode(message)) > BODY_BYTES_MAX:
+        service.log.count("webhooks_too_large")
+        return 413
+    service.queue.send(message, unique=delivery_id)
+    return 204
+
+
+def _message(body: bytes, *, service: Service, received_at: datetime) -> Message | None:
+    """What cannot be read will not be readable next time either: acknowledged and counted."""
+    try:
+        message = message_of(body, received_at=received_at)
+    except UnreadableError:
+        service.log.count("webhooks_unreadable")
+        return None
+    if message is None:
+        service.log.count("webhooks_ignored")
+    return message
+
+
+def _body(event: Event) -> bytes:
+    """The bytes that were signed; nothing when the gateway's base64 is none."""
+    text = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return text.encode(errors="surrogatepass")
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def _reply(status: int, body: str = "") -> Reply:
+    headers = {"content-type": "application/json"} if body else {}
+    return {"statusCode": status, "headers": headers, "body": body}

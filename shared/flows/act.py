@@ -1,0 +1,199 @@
+"""Act: carry out the work owed on meeting rows, nearest start first, within a time slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, assert_never
+
+from shared.domain.consider import (
+    Surroundings,
+    action_for,
+    gone,
+    postponed,
+    reconsidered,
+    refused,
+    scheduled,
+    unscheduled,
+)
+from shared.domain.notice import Notice, bot_notices
+from shared.domain.plan import Action, Schedule, Unschedule
+from shared.domain.room import room
+from shared.errors import TransientError
+from shared.recall import Blocked, NotFound, Refused, Throttled
+from shared.storage import Conflict
+
+if TYPE_CHECKING:
+    from shared.domain.event import ListedEvent
+    from shared.domain.meeting import Meeting
+    from shared.events import EventBus
+    from shared.flows.observe import Observer
+    from shared.observability import Log
+    from shared.recall import RecallClient
+    from shared.storage import Stores
+
+CALLS_IN_FLIGHT = 8
+BATCH_ROWS = 64
+METADATA_KEY = "rollcall_meeting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a slice of acting left behind; `retry_after` (seconds) when a limit stopped it."""
+
+    unfinished: bool
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One row's turn: the row before, the row to store, and what stopped the call if anything."""
+
+    before: Meeting
+    after: Meeting
+    around: Surroundings
+    halted: TransientError | None = None
+
+
+class Actor:
+    """The only one that changes bots."""
+
+    def __init__(
+        self,
+        recall: RecallClient,
+        stores: Stores,
+        observer: Observer,
+        *,
+        bus: EventBus,
+        clock: Callable[[], datetime],
+        log: Log,
+    ) -> None:
+        self._recall = recall
+        self._stores = stores
+        self._observer = observer
+        self._bus = bus
+        self._clock = clock
+        self._log = log
+
+    def act(self, fresh: Iterable[Meeting], *, until: datetime) -> Outcome:
+        """Work off due rows until none is left, the slice ends or a limit stops us.
+
+        `fresh` rows were stored a moment ago and may be missing from the index still.
+        Raises PermanentError when the workspace as a whole is refused (key, credit).
+        """
+        waiting = {row.event.event_id: row for row in fresh}
+        done: set[str] = set()
+        with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
+            while self._clock() < until:
+                batch = self._next_batch(waiting, done)
+                if not batch:
+                    return Outcome(unfinished=False)
+                for wave in _waves(batch):
+                    if self._clock() >= until:
+                        return Outcome(unfinished=True)
+                    halted = self._run_wave(wave, pool)
+                    done.update(row.event.event_id for row in wave)
+                    if halted is not None:
+                        return Outcome(unfinished=True, retry_after=halted.retry_after)
+        return Outcome(unfinished=True)
+
+    def _next_batch(self, waiting: dict[str, Meeting], done: set[str]) -> list[Meeting]:
+        indexed = self._stores.meetings.due(now=self._clock(), limit=BATCH_ROWS)
+        rows = waiting | {row.event.event_id: row for row in indexed}
+        waiting.clear()
+        left = [row for event_id, row in rows.items() if event_id not in done]
+        return sorted(left, key=lambda row: (row.event.start, row.event.event_id))
+
+    def _run_wave(self, wave: Sequence[Meeting], pool: ThreadPoolExecutor) -> TransientError | None:
+        """Call, tell, store, in this order: a crash in between repeats a harmless call."""
+        near = self._observer.neighbourhood(
+            (row.event.calendar_id, row.event.series_id) for row in wave
+        )
+        now = self._clock()
+        surroundings = [
+            near.around(row.event.calendar_id, series_id=row.event.series_id, now=now)
+            for row in wave
+        ]
+        turns = list(pool.map(self._take_turn, wave, surroundings))
+        self._bus.publish(tuple(notice for turn in turns for notice in _notices(turn)))
+        list(pool.map(self._store, turns))
+        return next((turn.halted for turn in turns if turn.halted is not None), None)
+
+    def _take_turn(self, row: Meeting, around: Surroundings) -> Turn:
+        decided = reconsidered(row, around)
+        action = action_for(decided, around)
+        if action is None:
+            return Turn(before=row, after=decided, around=around)
+        try:
+            after = self._carry_out(decided, action, around)
+        except TransientError as error:
+            self._log.info("bot call postponed", event_id=row.event.event_id, code=error.code)
+            later = postponed(decided, now=around.now, retry_after=error.retry_after)
+            halted = error if isinstance(error, Throttled) or error.code == "rate_budget" else None
+            if halted is not None:
+                later = replace(later, attempts=row.attempts)
+            return Turn(before=row, after=later, around=around, halted=halted)
+        return Turn(before=row, after=after, around=around)
+
+    def _carry_out(self, row: Meeting, action: Action, around: Surroundings) -> Meeting:
+        try:
+            match action:
+                case Schedule():
+                    return scheduled(row, action, self._schedule(row, action), around=around)
+                case Unschedule():
+                    answer = self._recall.unschedule_bot(row.event.event_id)
+                    return unscheduled(row, answer, around=around)
+                case never:
+                    assert_never(never)
+        except NotFound:
+            return gone(row, around)
+        except (Refused, Blocked) as error:
+            self._log.warning("bot call refused", event_id=row.event.event_id, code=error.code)
+            self._log.count("BotCallRefused")
+            return refused(row, error.code)
+
+    def _schedule(self, row: Meeting, action: Schedule) -> ListedEvent:
+        if action.clear_first:
+            self._recall.unschedule_bot(row.event.event_id)
+        config = {
+            **action.bot.config,
+            "bot_name": action.bot.bot_name,
+            "metadata": {METADATA_KEY: action.deduplication_key},
+        }
+        return self._recall.schedule_bot(
+            row.event.event_id, deduplication_key=action.deduplication_key, bot_config=config
+        )
+
+    def _store(self, turn: Turn) -> None:
+        """A row that changed meanwhile stays due, and its next turn sees both changes."""
+        if turn.after == turn.before:
+            return
+        try:
+            self._stores.meetings.save(turn.after)
+        except Conflict:
+            self._log.info("row changed during its turn", event_id=turn.before.event.event_id)
+
+
+def _notices(turn: Turn) -> tuple[Notice, ...]:
+    return bot_notices(turn.before, turn.after, calendar=turn.around.calendar)
+
+
+def _waves(batch: Sequence[Meeting]) -> Iterable[list[Meeting]]:
+    """Nearest first, a few at a time, never two rows of one room at one start together.
+
+    Recall answers 409 to parallel calls for one deduplication key.
+    """
+    left = list(batch)
+    while left:
+        wave: dict[tuple[str, datetime], Meeting] = {}
+        later: list[Meeting] = []
+        for row in left:
+            place = (room(row.event.meeting_url or row.event.event_id), row.event.start)
+            if len(wave) < CALLS_IN_FLIGHT and place not in wave:
+                wave[place] = row
+            else:
+                later.append(row)
+        yield list(wave.values())
+        left = later

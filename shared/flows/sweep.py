@@ -1,0 +1,271 @@
+"""Sweep: answer doorbells by reading what changed at Recall, then acting on what is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, assert_never
+
+from shared.domain.calendar import CalendarStatus
+from shared.domain.feed import OVERLAP, Feed, OpenSweep, covered, cursor_after, next_sweep_at
+from shared.errors import PermanentError, TransientError
+from shared.flows.observe import owed
+from shared.queue import FeedChanged, FeedMessage, Tick, WorkDue
+from shared.recall import Refused
+
+if TYPE_CHECKING:
+    from shared.domain.calendar import Calendar
+    from shared.domain.meeting import Meeting
+    from shared.flows.act import Actor, Outcome
+    from shared.flows.observe import Observer
+    from shared.observability import Log
+    from shared.queue import Queue
+    from shared.recall import EventPage, RecallClient
+    from shared.storage import Stores
+
+CROWD = 10
+SWEEP_PAGES_MAX = 20
+FULL_READ_PAGES_MAX = 10
+CALENDARS_MAX = 10
+CALENDAR_PAGES_MAX = 50
+CONNECTING_MAX = 20
+WORK_RETRY_SECONDS_MAX = 5.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSettings:
+    """How long one run acts, and whether every List must name a calendar."""
+
+    slice: timedelta = timedelta(seconds=20)
+    by_calendar: bool = False
+
+
+class Sweeper:
+    """Runs one at a time: all doorbells of a workspace share one message group."""
+
+    def __init__(
+        self,
+        recall: RecallClient,
+        stores: Stores,
+        queue: Queue,
+        *,
+        observer: Observer,
+        actor: Actor,
+        refresh: Callable[[str], object],
+        clock: Callable[[], datetime],
+        log: Log,
+        settings: SweepSettings,
+    ) -> None:
+        self._recall = recall
+        self._stores = stores
+        self._queue = queue
+        self._observer = observer
+        self._actor = actor
+        self._refresh = refresh
+        self._clock = clock
+        self._log = log
+        self._settings = settings
+
+    def answer(self, messages: Sequence[FeedMessage]) -> float | None:
+        """Answer doorbells; None when all are answered, else seconds until they should ring again.
+
+        Raises TransientError while Recall cannot be read: the cursor stands still, and that is
+        what remembers the work. What is owed already is acted on all the same.
+        """
+        until = self._clock() + self._settings.slice
+        if any(isinstance(message, Tick) for message in messages):
+            self._refresh_connecting()
+        feed = self._stores.workspace.feed()
+        bells = [message for message in messages if self._unanswered(message, feed)]
+        wait = self._wait(feed, crowded=len(messages) >= CROWD) if bells else None
+        fresh: list[Meeting] = []
+        stopped: TransientError | None = None
+        try:
+            for seen in self._observe(feed, bells if wait is None else ()):
+                fresh += seen
+        except TransientError as error:
+            stopped = error
+        outcome = self._actor.act(fresh, until=until)
+        if stopped is not None:
+            raise stopped
+        return wait if wait is not None else self._go_on(messages, outcome)
+
+    def _go_on(self, messages: Sequence[FeedMessage], outcome: Outcome) -> float | None:
+        """Ring our own bell for what is left; a bell stopped by a limit waits in the queue."""
+        reading = self._stores.workspace.feed().open or self._stores.calendars.due(limit=1)
+        if not (outcome.unfinished or reading):
+            return None
+        if outcome.retry_after and all(isinstance(message, WorkDue) for message in messages):
+            return min(outcome.retry_after, WORK_RETRY_SECONDS_MAX)
+        self._queue.ring_work(now=self._clock())
+        return None
+
+    def _observe(self, feed: Feed, bells: Sequence[FeedMessage]) -> Iterator[list[Meeting]]:
+        """Sweep when a doorbell is unanswered, then go on with calendars owed a full read."""
+        if (bells or feed.open) and self._by_calendar(feed):
+            self._owe_reads(feed, bells)
+        elif bells or feed.open:
+            yield from self._sweep_workspace(feed, bells)
+        yield from self._read_in_full()
+
+    def _unanswered(self, message: FeedMessage, feed: Feed) -> bool:
+        match message:
+            case WorkDue():
+                return False
+            case Tick():
+                return not covered(message.scheduled_at, swept_at=feed.swept_at)
+            case FeedChanged():
+                if message.calendar_id is None or not self._by_calendar(feed):
+                    return not covered(message.received_at, swept_at=feed.swept_at)
+                calendar = self._stores.calendars.get(message.calendar_id)
+                if calendar is None:
+                    return False
+                return not covered(message.received_at, swept_at=calendar.swept_at)
+            case never:
+                assert_never(never)
+
+    def _wait(self, feed: Feed, *, crowded: bool) -> float | None:
+        """Seconds until a new sweep may start; None: now. An unfinished sweep just goes on."""
+        earliest = next_sweep_at(feed.swept_at, crowded=crowded)
+        now = self._clock()
+        if feed.open is not None or earliest is None or earliest <= now:
+            return None
+        return (earliest - now).total_seconds()
+
+    def _by_calendar(self, feed: Feed) -> bool:
+        return self._settings.by_calendar or feed.refused
+
+    def _sweep_workspace(
+        self, feed: Feed, bells: Sequence[FeedMessage]
+    ) -> Iterator[list[Meeting]]:
+        """One pass over everything changed since the cursor, which moves after the last page."""
+        started = feed.open.started_at if feed.open else self._clock()
+        since = feed.cursor or started - OVERLAP
+        owing = self._stores.calendars.due(limit=CALENDARS_MAX)
+        link = feed.open.next_page if feed.open else None
+        list_started = feed.open.list_started if feed.open else None
+        for _ in range(SWEEP_PAGES_MAX):
+            try:
+                page = self._page(link, updated_since=since)
+            except Refused:
+                self._sweep_refused(feed, bells)
+                return
+            list_started = list_started or page.answered_at
+            yield owed(self._observer.take(page))
+            link = page.next_page
+            if link is None:
+                cursor = cursor_after(list_started)
+                done = replace(feed, cursor=cursor, swept_at=started, open=None)
+                self._stores.workspace.save_feed(done)
+                self._spare_full_reads(owing, since)
+                return
+        rest = OpenSweep(next_page=link, started_at=started, list_started=list_started)
+        self._stores.workspace.save_feed(replace(feed, cursor=since, open=rest))
+
+    def _sweep_refused(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:
+        """A page link has gone stale: start over. A List without calendar: name calendars."""
+        if feed.open is not None:
+            self._stores.workspace.save_feed(replace(feed, open=None))
+            raise TransientError("sweep_restarted", "an unfinished sweep starts over")
+        self._log.warning("unfiltered list refused, reading calendar by calendar")
+        self._log.count("UnfilteredListRefused")
+        self._owe_reads(replace(feed, refused=True), bells)
+
+    def _spare_full_reads(self, owing: Sequence[Calendar], since: datetime) -> None:
+        """A calendar whose events all lie within this sweep needs no read of its own."""
+        for calendar in owing:
+            if calendar.read_since is not None and calendar.read_since >= since:
+                self._stores.calendars.spare_read(
+                    calendar.calendar_id, read_since=calendar.read_since
+                )
+
+    def _owe_reads(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:
+        """Without an unfiltered List, the calendars that rang are read, else the stalest."""
+        now = self._clock()
+        rung = {bell.calendar_id for bell in bells if isinstance(bell, FeedChanged)}
+        named = {calendar_id for calendar_id in rung if calendar_id is not None}
+        if None in rung or any(isinstance(bell, Tick) for bell in bells):
+            named |= self._stalest()
+        for calendar_id in sorted(named):
+            self._stores.calendars.change(calendar_id, read_since=EPOCH, updated_at=now)
+        self._stores.workspace.save_feed(replace(feed, swept_at=now, open=None))
+
+    def _stalest(self) -> set[str]:
+        """The calendars that were not read for the longest time."""
+        found: list[Calendar] = []
+        cursor: str | None = None
+        for _ in range(CALENDAR_PAGES_MAX):
+            page = self._stores.calendars.every(cursor=cursor, limit=100)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        found.sort(key=lambda calendar: calendar.swept_at or EPOCH)
+        return {calendar.calendar_id for calendar in found[:CALENDARS_MAX]}
+
+    def _read_in_full(self) -> Iterator[list[Meeting]]:
+        """Calendars that the feed does not cover: new mappings, resyncs, changed connections."""
+        cursor = self._stores.workspace.feed().cursor
+        pages_left = FULL_READ_PAGES_MAX
+        for calendar in self._stores.calendars.due(limit=CALENDARS_MAX):
+            if self._feed_will_cover(calendar, cursor):
+                continue
+            for seen in self._read_calendar(calendar, pages_max=pages_left):
+                pages_left -= 1
+                yield seen
+            if pages_left <= 0:
+                return
+
+    def _feed_will_cover(self, calendar: Calendar, cursor: datetime | None) -> bool:
+        return (
+            calendar.read_next is None
+            and calendar.read_since is not None
+            and cursor is not None
+            and calendar.read_since >= cursor
+        )
+
+    def _read_calendar(self, calendar: Calendar, *, pages_max: int) -> Iterator[list[Meeting]]:
+        """Read one calendar's window; a request that comes meanwhile is owed on its own."""
+        started = self._clock()
+        if calendar.read_since is not None:
+            self._stores.calendars.begin_read(calendar.calendar_id)
+        link = calendar.read_next or None if calendar.read_since is None else None
+        for _ in range(pages_max):
+            page = self._page(link, calendar_id=calendar.calendar_id)
+            yield owed(self._observer.take(page))
+            link = page.next_page
+            if link is None:
+                self._stores.calendars.finish_read(calendar.calendar_id, swept_at=started)
+                return
+        self._stores.calendars.pause_read(calendar.calendar_id, read_next=link or "")
+
+    def _page(
+        self,
+        link: str | None,
+        *,
+        calendar_id: str | None = None,
+        updated_since: datetime | None = None,
+    ) -> EventPage:
+        if link is not None:
+            page = self._recall.list_events(next_page=link)
+        else:
+            page = self._recall.list_events(calendar_id=calendar_id, updated_since=updated_since)
+        if page.next_page is not None and page.next_page == link:
+            message = "Recall's next link leads to the same page again"
+            raise PermanentError("page_loop", message)
+        return page
+
+    def _refresh_connecting(self) -> None:
+        """Webhooks about a connection can be lost too."""
+        connecting = self._stores.calendars.by_status(
+            CalendarStatus.CONNECTING, limit=CONNECTING_MAX
+        )
+        for calendar in connecting:
+            try:
+                self._refresh(calendar.calendar_id)
+            except TransientError as error:
+                self._log.info("refresh of connecting calendars put off", code=error.code)
+                return
+

@@ -1,0 +1,340 @@
+"""The Meetings table: one row per event copy, with what was decided and asked about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.models import Model
+
+from shared.domain.calendar import Platform
+from shared.domain.decision import Decision
+from shared.domain.event import Answer, Attendee, Event, EventBot
+from shared.domain.meeting import Assignment, Meeting
+from shared.domain.room import meeting_key
+from shared.storage.attributes import (
+    EpochAttribute,
+    ListOf,
+    MapOf,
+    MomentAttribute,
+    moment_text,
+)
+from shared.storage.errors import Conflict
+from shared.storage.overrides import override_from, override_map
+from shared.storage.pages import Page
+from shared.storage.table import Selection, Table
+from shared.storage.tables import MEETINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pynamodb.connection import Connection
+    from pynamodb.expressions.condition import Condition
+    from pynamodb.expressions.update import Action
+
+    from shared.domain.meeting import Override
+
+DUE: Final = "1"
+SERIES_MAX: Final = 500
+DUE_EVALUATED: Final = 1_000
+
+# A row must stay below DynamoDB's 400 KB: the lists and texts that others fill are cut.
+ATTENDEES_MAX: Final = 500
+TITLE_CHARACTERS_MAX: Final = 1_000
+BOTS_MAX: Final = 50
+INDEX_KEY_BYTES_MAX: Final = 2_048
+
+SMALLEST_STEP: Final = timedelta(microseconds=1)
+
+
+class MeetingRow(Model):
+    """`due` exists while work is owed; `version` counts the writes."""
+
+    event_id = UnicodeAttribute(hash_key=True)
+    calendar_id = UnicodeAttribute()
+    tenant_id = UnicodeAttribute()
+    series_id = UnicodeAttribute(null=True)
+    meeting_key = UnicodeAttribute(null=True)
+    start_time = MomentAttribute()
+    end_time = MomentAttribute()
+    event = MapOf()
+    attendees = ListOf()
+    bots = ListOf()
+    decision = MapOf()
+    override = MapOf()
+    assignment = MapOf(null=True)
+    released = UnicodeSetAttribute(null=True)
+    due = UnicodeAttribute(null=True)
+    attempts = NumberAttribute()
+    next_attempt = MomentAttribute(null=True)
+    problem = UnicodeAttribute(null=True)
+    version = NumberAttribute()
+    expires_at = EpochAttribute()
+
+
+class MeetingStore:
+    """Meetings in and out; see Table for what every method may raise.
+
+    Of an event with more than ATTENDEES_MAX people the first are kept, the owner and the
+    organizer always; titles are cut at TITLE_CHARACTERS_MAX.
+    """
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._table = Table(MeetingRow, connection=connection, name=name, schema=MEETINGS)
+
+    def get(self, event_id: str) -> Meeting | None:
+        row = self._table.get(event_id)
+        return None if row is None else _meeting(row)
+
+    def get_many(self, event_ids: Iterable[str]) -> dict[str, Meeting]:
+        return {row.event_id: _meeting(row) for row in self._table.get_many(event_ids)}
+
+    def save(self, meeting: Meeting) -> Meeting:
+        """Writes the whole row if nobody wrote since `meeting` was read, else raises Conflict.
+
+        Returns the meeting with its new version, otherwise as given.
+        """
+        version = (meeting.version or 0) + 1
+        self._table.put(_row(meeting, version=version), condition=_unchanged(meeting))
+        return replace(meeting, version=version)
+
+    def due(self, *, now: datetime, limit: int) -> list[Meeting]:
+        """Meetings that owe work at `now`, nearest start first.
+
+        The index lags behind, so it only hints; the rows themselves decide.
+        """
+        ready = MeetingRow.next_attempt.does_not_exist() | (MeetingRow.next_attempt <= now)
+        selection = Selection(index="by_due", value=DUE, matching=ready, evaluated=DUE_EVALUATED)
+        hints = self._table.select(selection, limit=limit)
+        meetings = self.get_many(hint.event_id for hint in hints.items).values()
+        return sorted((m for m in meetings if _is_due(m, now=now)), key=_nearness)
+
+    def of_calendar(
+        self,
+        calendar_id: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Meeting]:
+        """Meetings that start in [start, end), in that order."""
+        selection = Selection(index="by_calendar", value=calendar_id, within=_window(start, end))
+        page = self._table.select(selection, limit=limit, cursor=cursor)
+        items = tuple(_meeting(row) for row in page.items)
+        return Page(items=items, next_cursor=page.next_cursor)
+
+    def of_series(self, calendar_id: str, series_id: str) -> list[Meeting]:
+        """The known occurrences of a series by start, at most SERIES_MAX."""
+        selection = Selection(
+            index="by_calendar",
+            value=calendar_id,
+            matching=MeetingRow.series_id == series_id,
+            evaluated=DUE_EVALUATED,
+        )
+        return [_meeting(row) for row in self._table.select(selection, limit=SERIES_MAX).items]
+
+    def of_key(self, meeting_key: str, *, limit: int = 100) -> list[Meeting]:
+        """The event copies behind one meeting, read consistently."""
+        hints = self._table.select(Selection(index="by_key", value=meeting_key), limit=limit)
+        rows = self._table.get_many(hint.event_id for hint in hints.items)
+        return [_meeting(row) for row in rows if row.meeting_key == meeting_key]
+
+    def set_override(self, event_id: str, override: Override, *, now: datetime) -> Meeting | None:
+        """Sets a person's word and makes the meeting due, in one statement; None when gone."""
+        actions = [MeetingRow.override.set(override_map(override)), *_due_at(now)]
+        row = self._touch(event_id, actions)
+        return None if row is None else _meeting(row)
+
+    def wake(self, event_id: str, *, now: datetime) -> bool:
+        """Makes the meeting due at once; False when it is gone."""
+        return self._touch(event_id, _due_at(now)) is not None
+
+    def delete(self, event_id: str) -> None:
+        self._table.delete(event_id)
+
+    def _touch(self, event_id: str, actions: list[Action]) -> MeetingRow | None:
+        """Raises the version too, so that a save based on an older reading fails."""
+        counted = [*actions, MeetingRow.version.set(MeetingRow.version + 1)]
+        try:
+            return self._table.update(event_id, counted, condition=MeetingRow.event_id.exists())
+        except Conflict:
+            return None
+
+
+def _unchanged(meeting: Meeting) -> Condition:
+    if meeting.version is None:
+        return MeetingRow.event_id.does_not_exist()
+    return MeetingRow.version == meeting.version
+
+
+def _due_at(now: datetime) -> list[Action]:
+    return [MeetingRow.due.set(DUE), MeetingRow.next_attempt.set(now)]
+
+
+def _is_due(meeting: Meeting, *, now: datetime) -> bool:
+    return meeting.due and (meeting.next_attempt is None or meeting.next_attempt <= now)
+
+
+def _nearness(meeting: Meeting) -> tuple[datetime, str]:
+    return meeting.event.start, meeting.event.event_id
+
+
+def _window(start: datetime | None, end: datetime | None) -> Condition | None:
+    """DynamoDB takes one condition on the range key, and its "between" includes both ends."""
+    if start is not None and end is not None:
+        return MeetingRow.start_time.between(start, max(start, end - SMALLEST_STEP))
+    if start is not None:
+        return MeetingRow.start_time >= start
+    return None if end is None else MeetingRow.start_time < end
+
+
+def _row(meeting: Meeting, *, version: int) -> MeetingRow:
+    event = meeting.event
+    return MeetingRow(
+        event_id=event.event_id,
+        calendar_id=event.calendar_id,
+        tenant_id=meeting.tenant_id,
+        series_id=event.series_id,
+        meeting_key=_index_key(meeting),
+        start_time=event.start,
+        end_time=event.end,
+        event=_event_map(event),
+        attendees=[_attendee_map(attendee) for attendee in kept_attendees(event)],
+        bots=[_bot_map(bot) for bot in meeting.bots[-BOTS_MAX:]],
+        decision=_decision_map(meeting.decision),
+        override=override_map(meeting.override),
+        assignment=_assignment_map(meeting.assignment) if meeting.assignment else None,
+        released=set(meeting.released) or None,
+        due=DUE if meeting.due else None,
+        attempts=meeting.attempts,
+        next_attempt=meeting.next_attempt,
+        problem=meeting.problem,
+        version=version,
+        expires_at=meeting.expires_at,
+    )
+
+
+def kept_attendees(event: Event) -> tuple[Attendee, ...]:
+    """The attendees that a row keeps, in their order."""
+    if len(event.attendees) <= ATTENDEES_MAX:
+        return event.attendees
+    vital = [a for a in event.attendees if a.is_owner or a.email == event.organizer_email]
+    others = [a for a in event.attendees if a not in vital]
+    kept = {*vital, *others[: max(0, ATTENDEES_MAX - len(vital))]}
+    return tuple(a for a in event.attendees if a in kept)[:ATTENDEES_MAX]
+
+
+def _index_key(meeting: Meeting) -> str | None:
+    """What was used at Recall, else what would be; none without a link or beyond 2 KB."""
+    if meeting.assignment is not None:
+        key = meeting.assignment.deduplication_key
+    elif meeting.event.meeting_url is not None:
+        key = meeting_key(
+            tenant_id=meeting.tenant_id,
+            meeting_url=meeting.event.meeting_url,
+            start=meeting.event.start,
+        )
+    else:
+        return None
+    return key if 0 < len(key.encode()) <= INDEX_KEY_BYTES_MAX else None
+
+
+def _meeting(row: MeetingRow) -> Meeting:
+    return Meeting(
+        event=_event(row),
+        tenant_id=row.tenant_id,
+        bots=tuple(_bot(stored) for stored in row.bots),
+        decision=Decision(**row.decision),
+        override=override_from(row.override),
+        assignment=_assignment(row.assignment) if row.assignment else None,
+        released=frozenset(row.released or ()),
+        due=row.due == DUE,
+        attempts=int(row.attempts),
+        next_attempt=row.next_attempt,
+        problem=row.problem,
+        version=int(row.version),
+    )
+
+
+def _event_map(event: Event) -> dict[str, Any]:
+    """The facts besides those with a column of their own."""
+    return {
+        "platform": event.platform.value,
+        "platform_id": event.platform_id,
+        "ical_uid": event.ical_uid,
+        "title": event.title[:TITLE_CHARACTERS_MAX],
+        "all_day": event.all_day,
+        "cancelled": event.cancelled,
+        "deleted": event.deleted,
+        "private": event.private,
+        "meeting_url": event.meeting_url,
+        "meeting_platform": event.meeting_platform,
+        "organizer_email": event.organizer_email,
+        "owner_is_organizer": event.owner_is_organizer,
+        "owner_answer": event.owner_answer.value,
+        "guests_hidden": event.guests_hidden,
+    }
+
+
+def _event(row: MeetingRow) -> Event:
+    facts = {
+        **row.event,
+        "platform": Platform(row.event["platform"]),
+        "owner_answer": Answer(row.event["owner_answer"]),
+    }
+    return Event(
+        event_id=row.event_id,
+        calendar_id=row.calendar_id,
+        series_id=row.series_id,
+        start=row.start_time,
+        end=row.end_time,
+        attendees=tuple(_attendee(stored) for stored in row.attendees),
+        **facts,
+    )
+
+
+def _attendee_map(attendee: Attendee) -> dict[str, Any]:
+    return {
+        "email": attendee.email,
+        "answer": attendee.answer.value,
+        "is_owner": attendee.is_owner,
+        "is_resource": attendee.is_resource,
+    }
+
+
+def _attendee(stored: dict[str, Any]) -> Attendee:
+    return Attendee(**{**stored, "answer": Answer(stored["answer"])})
+
+
+def _bot_map(bot: EventBot) -> dict[str, Any]:
+    return {
+        "bot_id": bot.bot_id,
+        "start": moment_text(bot.start),
+        "deduplication_key": bot.deduplication_key,
+        "meeting_url": bot.meeting_url,
+    }
+
+
+def _bot(stored: dict[str, Any]) -> EventBot:
+    return EventBot(**{**stored, "start": datetime.fromisoformat(stored["start"])})
+
+
+def _decision_map(decision: Decision) -> dict[str, Any]:
+    return {"join": decision.join, "reason": decision.reason, "rule": decision.rule}
+
+
+def _assignment_map(assignment: Assignment) -> dict[str, Any]:
+    return {
+        "bot_id": assignment.bot_id,
+        "deduplication_key": assignment.deduplication_key,
+        "fingerprint": assignment.fingerprint,
+        "join_at": moment_text(assignment.join_at),
+        "state": assignment.state,
+    }
+
+
+def _assignment(stored: dict[str, Any]) -> Assignment:
+    return Assignment(**{**stored, "join_at": datetime.fromisoformat(stored["join_at"])})

@@ -1,0 +1,117 @@
+"""The Workspace table: the feed, the rate budgets, and the last reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.models import Model
+
+from shared.domain.feed import Feed, OpenSweep
+from shared.storage.attributes import MapOf, moment_text
+from shared.storage.errors import Conflict
+from shared.storage.table import Table
+from shared.storage.tables import WORKSPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pynamodb.connection import Connection
+
+FEED: Final = "feed"
+
+
+class WorkspaceRow(Model):
+    """`name` is `feed`, `budget#<endpoint>`, or the name of a report."""
+
+    name = UnicodeAttribute(hash_key=True)
+    document = MapOf()
+    version = NumberAttribute(null=True)
+
+
+class WorkspaceStore:
+    """What exists once per workspace; see Table for what every method may raise."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._table = Table(WorkspaceRow, connection=connection, name=name, schema=WORKSPACE)
+
+    def feed(self) -> Feed:
+        row = self._table.get(FEED)
+        return Feed() if row is None else _feed(row.document)
+
+    def save_feed(self, feed: Feed) -> None:
+        """Without a condition: the queue lets only one sweep run at a time."""
+        self._table.put(WorkspaceRow(name=FEED, document=_feed_map(feed)))
+
+    def read_budget(self, endpoint: str) -> tuple[dict[int, int], int]:
+        """Tokens spent per time slot, and the version to write with (0: never written)."""
+        row = self._table.get(_budget(endpoint))
+        if row is None:
+            return {}, 0
+        return {int(slot): spent for slot, spent in row.document.items()}, int(row.version)
+
+    def write_budget(self, endpoint: str, slots: Mapping[int, int], *, version: int) -> bool:
+        """Writes unless somebody wrote since `version` was read; then False."""
+        document = {str(slot): spent for slot, spent in slots.items()}
+        row = WorkspaceRow(name=_budget(endpoint), document=document, version=version + 1)
+        known = WorkspaceRow.version == version
+        try:
+            self._table.put(row, condition=known if version else WorkspaceRow.name.does_not_exist())
+        except Conflict:
+            return False
+        return True
+
+    def report(self, name: str) -> dict[str, Any] | None:
+        row = self._table.get(name)
+        return None if row is None else row.document
+
+    def put_report(self, name: str, report: dict[str, Any]) -> None:
+        """Replaces the report: a JSON object of less than 400 KB."""
+        self._table.put(WorkspaceRow(name=name, document=report))
+
+
+def _budget(endpoint: str) -> str:
+    return f"budget#{endpoint}"
+
+
+def _feed_map(feed: Feed) -> dict[str, Any]:
+    return {
+        "cursor": _text(feed.cursor),
+        "swept_at": _text(feed.swept_at),
+        "open": None if feed.open is None else _open_map(feed.open),
+        "refused": feed.refused,
+    }
+
+
+def _feed(stored: dict[str, Any]) -> Feed:
+    return Feed(
+        cursor=_moment(stored["cursor"]),
+        swept_at=_moment(stored["swept_at"]),
+        open=None if stored["open"] is None else _open(stored["open"]),
+        refused=stored["refused"],
+    )
+
+
+def _open_map(sweep: OpenSweep) -> dict[str, Any]:
+    return {
+        "next_page": sweep.next_page,
+        "started_at": moment_text(sweep.started_at),
+        "list_started": moment_text(sweep.list_started),
+    }
+
+
+def _open(stored: dict[str, Any]) -> OpenSweep:
+    return OpenSweep(
+        next_page=stored["next_page"],
+        started_at=datetime.fromisoformat(stored["started_at"]),
+        list_started=datetime.fromisoformat(stored["list_started"]),
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment_text(moment)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
