@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -88,3 +88,14 @@ def other_people(event: Event) -> int:
     if event.organizer_email and not event.owner_is_organizer:
         others.add(event.organizer_email)
     return len(others - declined)
+
+
+def owned_by(event: Event, email: str | None) -> Event:
+    """The event with the calendar's account marked; Microsoft does not mark it itself."""
+    if email is None or any(attendee.is_owner for attendee in event.attendees):
+        return event
+    own = email.strip().lower()
+    attendees = tuple(
+        replace(attendee, is_owner=attendee.email == own) for attendee in event.attendees
+    )
+    return replace(event, attendees=attendees)

@@ -31,6 +31,9 @@ Value = TypeVar("Value")
 Word = TypeVar("Word", bound=StrEnum)
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Tuples, because what stands in a payload need not be hashable.
+_PRIVATE = ("private", "confidential")
+_RECURRING = ("occurrence", "exception", "seriesMaster")
 _GOOGLE_ROOM = "@resource.calendar.google.com"
 
 
@@ -72,7 +75,7 @@ def parse_calendar(document: object) -> RecallCalendar:
     fields = _fields(document, key="calendar")
     status = _word(fields, "status", words=CalendarStatus)
     return RecallCalendar(
-        calendar_id=_identity(fields, "id"),
+        calendar_id=_id(fields, "id"),
         platform=_word(fields, "platform", words=Platform),
         email=_email(fields.get("platform_email")),
         status=status,
@@ -98,7 +101,7 @@ def parse_bot(document: object) -> RecallBot:
     newest = _newest(fields.get("status_changes"))
     metadata = _mapping(fields.get("metadata"))
     return RecallBot(
-        bot_id=_identity(fields, "id"),
+        bot_id=_id(fields, "id"),
         status=_text(newest.get("code")),
         sub_code=_text(newest.get("sub_code")),
         join_at=_moment(fields, "join_at") if fields.get("join_at") is not None else None,
@@ -112,8 +115,8 @@ def _event(fields: Fields) -> Event:
     facts = _facts(platform, _raw(fields, deleted=deleted))
     ical_uid = _text(fields.get("ical_uid")) or ""
     return Event(
-        event_id=_identity(fields, "id"),
-        calendar_id=_identity(fields, "calendar_id"),
+        event_id=_id(fields, "id"),
+        calendar_id=_id(fields, "calendar_id"),
         platform=platform,
         platform_id=_identity(fields, "platform_id"),
         ical_uid=ical_uid,
@@ -176,7 +179,7 @@ def _google(raw: Fields) -> _Facts:
         recurring=bool(raw.get("recurrence") or raw.get("originalStartTime")),
         all_day="date" in start and "dateTime" not in start,
         cancelled=raw.get("status") == "cancelled",
-        private=raw.get("visibility") in {"private", "confidential"},
+        private=raw.get("visibility") in _PRIVATE,
         organizer_email=_email(organizer.get("email")),
         owner_is_organizer=owns,
         owner_answer=_own_answer(own.get("responseStatus"), owns=owns),
@@ -212,7 +215,7 @@ def _microsoft(raw: Fields) -> _Facts:
         recurring=_recurring_in_graph(raw),
         all_day=raw.get("isAllDay") is True,
         cancelled=raw.get("isCancelled") is True,
-        private=raw.get("sensitivity") in {"private", "confidential"},
+        private=raw.get("sensitivity") in _PRIVATE,
         organizer_email=organizer_email,
         owner_is_organizer=owns,
         owner_answer=_own_answer(response, owns=owns),
@@ -222,8 +225,7 @@ def _microsoft(raw: Fields) -> _Facts:
 
 
 def _recurring_in_graph(raw: Fields) -> bool:
-    kind = raw.get("type")
-    return bool(raw.get("recurrence")) or kind in {"occurrence", "exception", "seriesMaster"}
+    return bool(raw.get("recurrence")) or raw.get("type") in _RECURRING
 
 
 def _graph_attendee(entry: Fields, owner_email: str | None) -> Attendee | None:
@@ -275,7 +277,7 @@ def _own_answer(word: object, *, owns: bool) -> Answer:
 def _event_bot(entry: object) -> EventBot:
     fields = _fields(entry, key="bots")
     return EventBot(
-        bot_id=_identity(fields, "bot_id"),
+        bot_id=_id(fields, "bot_id"),
         start=_moment(fields, "start_time"),
         deduplication_key=_identity(fields, "deduplication_key"),
         meeting_url=_text(fields.get("meeting_url")) or "",
@@ -335,6 +337,14 @@ def _list(fields: Fields, key: str) -> list[object]:
     if not isinstance(value, list):
         raise Malformed(key)
     return value
+
+
+def _id(fields: Fields, key: str) -> str:
+    """An id of Recall's, which also becomes part of paths."""
+    identity = _identity(fields, key)
+    if not _ID.fullmatch(identity):
+        raise Malformed(key)
+    return identity
 
 
 def _identity(fields: Fields, key: str) -> str:
