@@ -18,7 +18,7 @@ from shared.domain.consider import (
     scheduled,
     unscheduled,
 )
-from shared.domain.notice import Notice, bot_notices
+from shared.domain.announce import Step, notices
 from shared.domain.plan import Action, Schedule, Unschedule
 from shared.domain.room import room
 from shared.errors import TransientError
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CALLS_IN_FLIGHT = 8
 BATCH_ROWS = 64
 METADATA_KEY = "rollcall_meeting"
+RATE_BUDGET = "rate_budget"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +50,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One row's turn: the row before, the row to store, and what stopped the call if anything."""
+    """One row's turn: the row before and after, and the limit that stopped the call, if any."""
 
-    before: Meeting
-    after: Meeting
-    around: Surroundings
+    step: Step
     halted: TransientError | None = None
 
 
@@ -117,25 +116,32 @@ class Actor:
             for row in wave
         ]
         turns = list(pool.map(self._take_turn, wave, surroundings))
-        self._bus.publish(tuple(notice for turn in turns for notice in _notices(turn)))
+        self._bus.publish(notice for turn in turns for notice in notices(turn.step))
         list(pool.map(self._store, turns))
         return next((turn.halted for turn in turns if turn.halted is not None), None)
 
     def _take_turn(self, row: Meeting, around: Surroundings) -> Turn:
         decided = reconsidered(row, around)
         action = action_for(decided, around)
-        if action is None:
-            return Turn(before=row, after=decided, around=around)
-        try:
-            after = self._carry_out(decided, action, around)
-        except TransientError as error:
-            self._log.info("bot call postponed", event_id=row.event.event_id, code=error.code)
-            later = postponed(decided, now=around.now, retry_after=error.retry_after)
-            halted = error if isinstance(error, Throttled) or error.code == "rate_budget" else None
-            if halted is not None:
-                later = replace(later, attempts=row.attempts)
-            return Turn(before=row, after=later, around=around, halted=halted)
-        return Turn(before=row, after=after, around=around)
+        halted = None
+        after = decided
+        if action is not None:
+            try:
+                after = self._carry_out(decided, action, around)
+            except TransientError as error:
+                after, halted = self._postpone(decided, error, around)
+        step = Step(before=row, after=after, calendar=around.calendar, now=around.now)
+        return Turn(step=step, halted=halted)
+
+    def _postpone(
+        self, row: Meeting, error: TransientError, around: Surroundings
+    ) -> tuple[Meeting, TransientError | None]:
+        """A limit of the workspace stops the slice and is no fault of the row."""
+        self._log.info("bot call postponed", event_id=row.event.event_id, code=error.code)
+        later = postponed(row, now=around.now, retry_after=error.retry_after)
+        if isinstance(error, Throttled) or error.code == RATE_BUDGET:
+            return replace(later, attempts=row.attempts), error
+        return later, None
 
     def _carry_out(self, row: Meeting, action: Action, around: Surroundings) -> Meeting:
         try:
@@ -168,16 +174,13 @@ class Actor:
 
     def _store(self, turn: Turn) -> None:
         """A row that changed meanwhile stays due, and its next turn sees both changes."""
-        if turn.after == turn.before:
+        step = turn.step
+        if step.after == step.before:
             return
         try:
-            self._stores.meetings.save(turn.after)
+            self._stores.meetings.save(step.after)
         except Conflict:
-            self._log.info("row changed during its turn", event_id=turn.before.event.event_id)
-
-
-def _notices(turn: Turn) -> tuple[Notice, ...]:
-    return bot_notices(turn.before, turn.after, calendar=turn.around.calendar)
+            self._log.info("row changed during its turn", event_id=step.before.event.event_id)
 
 
 def _waves(batch: Sequence[Meeting]) -> Iterable[list[Meeting]]:

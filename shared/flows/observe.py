@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.domain.announce import Step, notices
 from shared.domain.consider import Surroundings, observed
 from shared.domain.rules import Rules, rules_in_force
 from shared.errors import TransientError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from shared.domain.calendar import Calendar
     from shared.domain.event import ListedEvent
     from shared.domain.meeting import Meeting, Override
+    from shared.events import EventBus
     from shared.observability import Log
     from shared.recall import EventPage
     from shared.storage import Stores
@@ -57,8 +59,11 @@ class Seen:
 class Observer:
     """Reads around, decides and stores; it never calls Recall."""
 
-    def __init__(self, stores: Stores, *, clock: Callable[[], datetime], log: Log) -> None:
+    def __init__(
+        self, stores: Stores, bus: EventBus, *, clock: Callable[[], datetime], log: Log
+    ) -> None:
         self._stores = stores
+        self._bus = bus
         self._clock = clock
         self._log = log
 
@@ -114,15 +119,22 @@ class Observer:
             after = observed(row, listed, around)
             if after is None:
                 return None
-            if after == row:
-                return Seen(listed=listed, before=row, after=after, around=around)
             try:
-                stored = self._stores.meetings.save(after)
+                stored = after if after == row else self._tell_and_save(row, after, around)
             except Conflict:
                 row = self._stores.meetings.get(event.event_id)
                 continue
             return Seen(listed=listed, before=row, after=stored, around=around)
-        raise TransientError("row_changed", "a meeting row kept changing under the reader")
+        raise TransientError("row_changed", "A meeting row kept changing under the reader.")
+
+    def _tell_and_save(
+        self, before: Meeting | None, after: Meeting, around: Surroundings
+    ) -> Meeting:
+        """Tell first: a crash in between tells twice rather than never."""
+        if before is not None:
+            step = Step(before=before, after=after, calendar=around.calendar, now=around.now)
+            self._bus.publish(notices(step))
+        return self._stores.meetings.save(after)
 
 
 def owed(seen: Sequence[Seen]) -> list[Meeting]:

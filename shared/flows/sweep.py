@@ -55,6 +55,7 @@ class Sweeper:
         actor: Actor,
         refresh: Callable[[str], object],
         clock: Callable[[], datetime],
+        unique: Callable[[], str],
         log: Log,
         settings: SweepSettings,
     ) -> None:
@@ -65,6 +66,7 @@ class Sweeper:
         self._actor = actor
         self._refresh = refresh
         self._clock = clock
+        self._unique = unique
         self._log = log
         self._settings = settings
 
@@ -99,7 +101,7 @@ class Sweeper:
             return None
         if outcome.retry_after and all(isinstance(message, WorkDue) for message in messages):
             return min(outcome.retry_after, WORK_RETRY_SECONDS_MAX)
-        self._queue.ring_work(now=self._clock())
+        self._queue.ring_work(now=self._clock(), unique=self._unique())
         return None
 
     def _observe(self, feed: Feed, bells: Sequence[FeedMessage]) -> Iterator[list[Meeting]]:

@@ -1,0 +1,182 @@
+"""Reconcile: the second pair of eyes, which marks what differs and rings the bell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
+from shared.domain.drift import drift_of
+from shared.errors import PermanentError
+from shared.flows.observe import owed
+from shared.recall import Refused
+
+if TYPE_CHECKING:
+    from shared.domain.calendar import Calendar, RecallCalendar
+    from shared.flows.observe import Observer, Seen
+    from shared.observability import Log
+    from shared.queue import Queue
+    from shared.recall import EventPage, RecallClient
+    from shared.storage import Stores
+
+PREFLIGHT_FROM = timedelta(minutes=10)
+PREFLIGHT_TO = timedelta(minutes=25)
+PREFLIGHT_PAGES_MAX = 20
+AUDIT_PAGES_PER_RUN = 20
+AUDIT_PAUSE = timedelta(hours=1)
+CALENDAR_PAGES_MAX = 100
+WINDOW_BACK = timedelta(days=1)
+AUDIT = "audit"
+DRIFT = "drift"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileTools:
+    """The doors a reconciler works with."""
+
+    recall: RecallClient
+    stores: Stores
+    queue: Queue
+    observer: Observer
+    refresh: Callable[[str], object]
+    clock: Callable[[], datetime]
+    unique: Callable[[], str]
+    log: Log
+
+
+class Reconciler:
+    """Reads Recall's truth apart from the feed; changes no bot itself."""
+
+    def __init__(self, tools: ReconcileTools) -> None:
+        self._tools = tools
+
+    def preflight(self) -> int:
+        """Check the meetings that start in 10 to 25 minutes; answers how many rows owe work."""
+        now = self._tools.clock()
+        found = 0
+        link: str | None = None
+        for _ in range(PREFLIGHT_PAGES_MAX):
+            page = self._page(link, start_from=now + PREFLIGHT_FROM, start_to=now + PREFLIGHT_TO)
+            found += len(owed(self._tools.observer.take(page)))
+            link = page.next_page
+            if link is None:
+                break
+        else:
+            self._tools.log.warning("pre-flight did not reach the end", pages=PREFLIGHT_PAGES_MAX)
+        self._ring_when(found)
+        return found
+
+    def audit(self) -> Audit | None:
+        """Walk on through the whole window; None while the pause since the last walk lasts.
+
+        The walk is kept after every page, so that a crash repeats one page at most.
+        """
+        now = self._tools.clock()
+        walk = audit_from(self._tools.stores.workspace.report(AUDIT))
+        if walk is not None and walk.finished_at is not None:
+            if now < walk.finished_at + AUDIT_PAUSE:
+                return None
+            walk = None
+        walk = walk or Audit(started_at=now)
+        for _ in range(AUDIT_PAGES_PER_RUN):
+            walk = self._audit_page(walk)
+            if walk.finished_at is not None:
+                break
+        return walk
+
+    def _audit_page(self, walk: Audit) -> Audit:
+        tools = self._tools
+        try:
+            page = self._page(walk.next_page, start_from=walk.started_at - WINDOW_BACK)
+        except Refused:
+            if walk.next_page is None:
+                raise
+            tools.log.warning("audit starts over: its page link has gone stale")
+            page = self._page(None, start_from=walk.started_at - WINDOW_BACK)
+            walk = Audit(started_at=walk.started_at)
+        seen = tools.observer.take(page)
+        walk = walk.with_page(len(seen), self._items(seen))
+        finished_at = tools.clock() if page.next_page is None else None
+        walk = replace(walk, next_page=page.next_page, finished_at=finished_at)
+        tools.stores.workspace.put_report(AUDIT, audit_document(walk))
+        if finished_at is not None:
+            tools.stores.workspace.put_report(DRIFT, audit_document(walk))
+            tools.log.info("audit finished", events=walk.events, count=sum(walk.counts.values()))
+        self._ring_when(len(owed(seen)))
+        return walk
+
+    def _items(self, seen: Sequence[Seen]) -> Iterator[AuditItem]:
+        """Differences, except those on which work was owed before the audit looked."""
+        for item in seen:
+            if not item.after.due or (item.before is not None and item.before.due):
+                continue
+            drift = drift_of(item.after, bot=item.around.rules.bot, now=item.around.now)
+            if drift is not None:
+                self._tools.log.count(f"Drift{drift.value.capitalize()}")
+                yield AuditItem(
+                    drift=drift,
+                    calendar_id=item.after.event.calendar_id,
+                    event_id=item.after.event.event_id,
+                    reason=item.after.decision.reason,
+                )
+
+    def refresh_calendars(self) -> int:
+        """Compare every calendar's state with Recall's list; answers how many were refreshed.
+
+        Only a complete list proves that Recall has lost a calendar.
+        """
+        listed = {calendar.calendar_id: calendar for calendar in self._listed_calendars()}
+        refreshed = 0
+        for calendar in self._our_calendars():
+            if _differs(calendar, listed.get(calendar.calendar_id)):
+                self._tools.refresh(calendar.calendar_id)
+                refreshed += 1
+        return refreshed
+
+    def _listed_calendars(self) -> Iterator[RecallCalendar]:
+        link: str | None = None
+        for _ in range(CALENDAR_PAGES_MAX):
+            page = self._tools.recall.list_calendars(next_page=link)
+            yield from page.calendars
+            if page.next_page is None:
+                return
+            link = _moved_on(page.next_page, link)
+        raise PermanentError(
+            "too_many_calendars", f"Recall lists more than {CALENDAR_PAGES_MAX} pages of calendars."
+        )
+
+    def _our_calendars(self) -> Iterator[Calendar]:
+        cursor: str | None = None
+        while True:
+            page = self._tools.stores.calendars.every(cursor=cursor, limit=100)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def _page(
+        self, link: str | None, *, start_from: datetime, start_to: datetime | None = None
+    ) -> EventPage:
+        if link is None:
+            return self._tools.recall.list_events(start_from=start_from, start_to=start_to)
+        page = self._tools.recall.list_events(next_page=link)
+        if page.next_page is not None:
+            _moved_on(page.next_page, link)
+        return page
+
+    def _ring_when(self, found: int) -> None:
+        if found:
+            tools = self._tools
+            tools.queue.ring_work(now=tools.clock(), unique=tools.unique())
+
+
+def _differs(ours: Calendar, theirs: RecallCalendar | None) -> bool:
+    return theirs is None or (ours.status, ours.email) != (theirs.status, theirs.email or ours.email)
+
+
+def _moved_on(link: str, before: str | None) -> str:
+    if link == before:
+        raise PermanentError("page_loop", "Recall's next link leads to the same page again.")
+    return link
