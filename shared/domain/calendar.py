@@ -58,6 +58,9 @@ class Calendar:
             self.tenant_id, self.entity_id, platform=self.platform, email=self.email
         )
 
+    def belongs_to(self, tenant_id: str, entity_id: str) -> bool:
+        return (self.tenant_id, self.entity_id) == (tenant_id, entity_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallCalendar:

@@ -31,6 +31,7 @@ class Grant:
     email: str | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
 class OAuthDoor:
     """One OAuth client at one provider.
 
@@ -39,17 +40,10 @@ class OAuthDoor:
     TransientError for the rest.
     """
 
-    def __init__(
-        self,
-        session: requests.Session,
-        provider: Provider,
-        client_id: str,
-        client_secret: Secret,
-    ) -> None:
-        self._session = session
-        self._provider = provider
-        self._client_id = client_id
-        self._client_secret = client_secret
+    session: requests.Session
+    provider: Provider
+    client_id: str
+    client_secret: Secret
 
     def exchange(self, code: Secret, *, redirect_uri: str, verifier: Secret) -> Grant:
         """Redeem a code, which works once.
@@ -66,7 +60,7 @@ class OAuthDoor:
             }
         )
         # RFC 6749 section 5.1: no `scope` in the answer means all that was asked for.
-        return self._grant(answer, scopes_unsaid=" ".join(self._provider.scopes))
+        return self._grant(answer, scopes_unsaid=" ".join(self.provider.scopes))
 
     def account_of(self, refresh_token: Secret) -> Grant:
         """Ask whose a refresh token is; Microsoft may answer with its successor."""
@@ -81,7 +75,7 @@ class OAuthDoor:
         Google ends all that this account granted to this client, so every calendar of the
         account goes, whoever connected it. A token already dead counts as revoked.
         """
-        url = self._provider.revoke_url
+        url = self.provider.revoke_url
         if url is None:
             return False
         answer = self._ask("POST", url, form={"token": token.reveal()})
@@ -90,8 +84,8 @@ class OAuthDoor:
         return True
 
     def _token(self, form: dict[str, str]) -> Answer:
-        client = {"client_id": self._client_id, "client_secret": self._client_secret.reveal()}
-        answer = self._ask("POST", self._provider.token_url, form=form | client)
+        client = {"client_id": self.client_id, "client_secret": self.client_secret.reveal()}
+        answer = self._ask("POST", self.provider.token_url, form=form | client)
         if answer.status != requests.codes.ok:
             raise_refusal(answer)
         return answer
@@ -110,15 +104,15 @@ class OAuthDoor:
 
     def _email(self, id_token: str | None, access_token: str) -> str | None:
         told = id_token and email_in_id_token(
-            id_token, provider=self._provider, client_id=self._client_id
+            id_token, provider=self.provider, client_id=self.client_id
         )
         return told or self._email_from_userinfo(access_token)
 
     def _email_from_userinfo(self, access_token: str) -> str | None:
-        if self._provider.userinfo_url is None:
+        if self.provider.userinfo_url is None:
             return None
         try:
-            answer = self._ask("GET", self._provider.userinfo_url, bearer=access_token)
+            answer = self._ask("GET", self.provider.userinfo_url, bearer=access_token)
         except TransientError:
             return None  # the grant is good; the first sync tells the address as well
         return email_of_claims(answer.fields) if answer.status == requests.codes.ok else None
@@ -131,7 +125,7 @@ class OAuthDoor:
             headers["Authorization"] = f"Bearer {bearer}"
         # `from None`: the request in a requests exception carries the secrets of its body.
         try:
-            with self._session.request(
+            with self.session.request(
                 method,
                 url,
                 data=form,

@@ -1,6 +1,6 @@
 """Emulated Google and Microsoft sign-in: worlds with accounts, consents and tokens."""
 
 from infra.local.emulators.providers.person import NoRedirect, answer_consent
-from infra.local.emulators.providers.world import NoAnswer, ProviderWorld
+from infra.local.emulators.providers.world import ProviderWorld
 
-__all__ = ["NoAnswer", "NoRedirect", "ProviderWorld", "answer_consent"]
+__all__ = ["NoRedirect", "ProviderWorld", "answer_consent"]

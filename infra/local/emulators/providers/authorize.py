@@ -39,7 +39,7 @@ class AuthorizeEndpoint:
         if redirect_uri not in self.redirect_uris:
             return self._error_page("redirect_uri_mismatch", "This address is not registered.")
         if problem := self._problem(asked):
-            return self._back(redirect_uri, asked.get("state"), {"error": problem})
+            return self._back(redirect_uri, {"error": problem}, state=asked.get("state"))
         enquiry_id = self.ledger.new_text()
         self.ledger.enquiries[enquiry_id] = self._enquiry(asked)
         return self._page(enquiry_id)
@@ -49,17 +49,19 @@ class AuthorizeEndpoint:
         sent = form(request, many=SCOPE_FIELD)
         enquiry_id = sent.get("enquiry", "")
         enquiry = self.ledger.enquiries.get(enquiry_id)
-        if enquiry is None or enquiry.expires_at <= self.ledger.clock():
+        if enquiry is None or enquiry.expires_at <= self.ledger.clock.now():
             return self._error_page("invalid_request", "This page has been used or is too old.")
         if sent.get("decision") != "allow":
             del self.ledger.enquiries[enquiry_id]
-            return self._back(enquiry.redirect_uri, enquiry.state, {"error": "access_denied"})
+            return self._back(enquiry.redirect_uri, {"error": "access_denied"}, state=enquiry.state)
         chosen = sent.get("account", "other")
         email = sent.get("email", "").strip() if chosen == "other" else chosen
         if "@" not in email[1:-1] or " " in email:
             return self._page(enquiry_id, problem="Type an e-mail address or choose an account.")
         del self.ledger.enquiries[enquiry_id]
-        return self._allowed(enquiry, self.ledger.account(email), sent.get("scope", "").split())
+        return self._allowed(
+            enquiry, self.ledger.account(email), ticked=sent.get("scope", "").split()
+        )
 
     def _problem(self, asked: dict[str, str]) -> str | None:
         scopes = asked.get("scope", "").split()
@@ -82,18 +84,18 @@ class AuthorizeEndpoint:
             login_hint=asked.get("login_hint", ""),
             offline=asked.get("access_type") == "offline",
             consent_forced="consent" in asked.get("prompt", "").split(),
-            expires_at=self.ledger.clock() + CONSENT_LIFE,
+            expires_at=self.ledger.clock.now() + CONSENT_LIFE,
         )
 
-    def _allowed(self, enquiry: Enquiry, account: Account, ticked: list[str]) -> Response:
+    def _allowed(self, enquiry: Enquiry, account: Account, *, ticked: list[str]) -> Response:
         scopes = self._granted(enquiry, ticked)
         if not scopes:
-            return self._back(enquiry.redirect_uri, enquiry.state, {"error": "access_denied"})
+            return self._back(enquiry.redirect_uri, {"error": "access_denied"}, state=enquiry.state)
         permission = self.ledger.grant(
             account, scopes=scopes, refreshable=self._refreshable(enquiry, account)
         )
         code = self.ledger.new_code(permission, enquiry)
-        return self._back(enquiry.redirect_uri, enquiry.state, {"code": code})
+        return self._back(enquiry.redirect_uri, {"code": code}, state=enquiry.state)
 
     def _granted(self, enquiry: Enquiry, ticked: list[str]) -> tuple[str, ...]:
         return tuple(
@@ -109,7 +111,7 @@ class AuthorizeEndpoint:
         first = not self.ledger.has_consented(account)
         return enquiry.offline and (enquiry.consent_forced or first)
 
-    def _back(self, redirect_uri: str, state: str | None, outcome: dict[str, str]) -> Response:
+    def _back(self, redirect_uri: str, outcome: dict[str, str], *, state: str | None) -> Response:
         query = dict(outcome)
         if state is not None:
             query["state"] = state

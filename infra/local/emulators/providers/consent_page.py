@@ -32,14 +32,14 @@ legend{padding:0;margin-bottom:.4rem;font-weight:600}
 input[type=radio],input[type=checkbox]{flex:none;width:1.15rem;height:1.15rem;margin:0;
  accent-color:var(--accent)}
 .typed{margin-top:.6rem}
-.typed label{display:block;font-weight:600}
+.typed label{display:block;margin-bottom:.4rem;font-weight:600}
 .choice:not(:has(#account-other:checked)) .typed{display:none}
 input[type=email]{width:100%;min-height:2.75rem;padding:.4rem .75rem;font:inherit;
  border:1px solid #747a84;border-radius:.5rem}
 ul{margin:0;padding-left:1.2rem}
 .problem{margin:0 0 1.25rem;padding:.6rem .75rem;border-left:4px solid #b3261e;
  background:#fdeceb}
-.buttons{display:flex;flex-wrap:wrap;gap:.6rem;justify-content:flex-end}
+.buttons{display:flex;flex-wrap:wrap;gap:.6rem}
 button{min-height:2.75rem;padding:.4rem 1.5rem;font:inherit;font-weight:600;cursor:pointer;
  border:1px solid #747a84;border-radius:var(--button);background:#fff;color:#1b1b1f}
 button.allow{background:var(--accent);border-color:var(--accent);color:#fff}
@@ -60,18 +60,18 @@ def consent(
 ) -> Response:
     """The page that asks; status 400 when it comes back with a `problem`."""
     app = escape(urlsplit(enquiry.redirect_uri).netloc)
-    alert = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    alert = f'<p class="problem" id="problem" role="alert">{escape(problem)}</p>' if problem else ""
     content = f"""
 <h1>{escape(traits.heading)}</h1>
 <p class="lead"><strong>{app}</strong> {escape(traits.question)}</p>
 {alert}
 <form method="post" action="{escape(action)}">
 <input type="hidden" name="enquiry" value="{escape(enquiry_id)}">
-{_account_choice(accounts, enquiry.login_hint)}
+{_account_choice(accounts, enquiry.login_hint, problem=problem)}
 {_scope_choice(traits, enquiry.scopes)}
 <div class="buttons">
-<button name="decision" value="cancel" formnovalidate>Cancel</button>
 <button class="allow" name="decision" value="allow">Allow</button>
+<button name="decision" value="cancel" formnovalidate>Cancel</button>
 </div>
 </form>"""
     return _page(traits, status=400 if problem else 200, title=traits.heading, content=content)
@@ -86,11 +86,13 @@ def error(traits: Traits, *, error: str, text: str) -> Response:
     return _page(traits, status=400, title="Sign-in error", content=content)
 
 
-def _account_choice(accounts: Sequence[Account], hint: str) -> str:
+def _account_choice(accounts: Sequence[Account], hint: str, *, problem: str) -> str:
     hinted = next(
         (account for account in accounts if account.email.casefold() == hint.casefold()), None
     )
     chosen = hinted or (accounts[0] if accounts and not hint else None)
+    if problem:
+        chosen = None  # only a typed address can be wrong
     known = "".join(_account_row(account, checked=account is chosen) for account in accounts)
     typed = escape("" if hinted else hint)
     return f"""<fieldset class="choice"><legend>Choose an account</legend>
@@ -98,7 +100,8 @@ def _account_choice(accounts: Sequence[Account], hint: str) -> str:
 <label class="row"><input type="radio" id="account-other" name="account" value="other"
 {"" if chosen else "checked"}><span>Use another account</span></label>
 <div class="typed"><label for="email">E-mail address</label>
-<input type="email" id="email" name="email" value="{typed}" autocomplete="email"></div>
+<input type="email" id="email" name="email" value="{typed}" autocomplete="email"
+{'aria-invalid="true" aria-describedby="problem" autofocus' if problem else ""}></div>
 </fieldset>"""
 
 
@@ -148,7 +151,7 @@ def _page(traits: Traits, *, status: int, title: str, content: str) -> Response:
 <title>{escape(title)}</title><style>{variables}{STYLE}</style></head>
 <body><main>
 <div class="logo" aria-hidden="true">{traits.logo}</div>
-<p class="local">Emulated {escape(traits.brand)}: nothing leaves this computer.</p>{content}
+<p class="local">Emulated {escape(traits.brand)}: no real account is involved.</p>{content}
 </main></body></html>"""
     headers = {
         "content-type": "text/html; charset=utf-8",

@@ -25,27 +25,20 @@ def once(encoded: str, *, many: frozenset[str] = frozenset()) -> dict[str, str]:
 
 
 def form(request: Request, *, many: frozenset[str] = frozenset()) -> dict[str, str]:
-    content_type = header(request, "content-type").partition(";")[0].strip().casefold()
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
     if content_type != "application/x-www-form-urlencoded" or len(request.body) > FORM_BYTES_MAX:
         return {}
     return once(request.body.decode("utf-8", errors="replace"), many=many)
 
 
-def header(request: Request, name: str) -> str:
-    for key, value in request.headers.items():
-        if key.casefold() == name:
-            return value
-    return ""
-
-
 def bearer(request: Request) -> str:
-    scheme, _, token = header(request, "authorization").partition(" ")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.casefold() == "bearer" else ""
 
 
 def basic_client(request: Request) -> tuple[str, str] | None:
     """Client id and secret of RFC 6749 section 2.3.1, if they came in the header."""
-    scheme, _, encoded = header(request, "authorization").partition(" ")
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.casefold() != "basic":
         return None
     try:

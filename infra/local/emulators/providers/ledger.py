@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from infra.local.emulators.clock import Clock
+
 CODE_LIFE = timedelta(minutes=10)
 CONSENT_LIFE = timedelta(minutes=10)
 ACCESS_TOKEN_LIFE = timedelta(hours=1)
@@ -70,7 +72,7 @@ class AccessToken:
 class Ledger:
     """The state behind one provider; `new_text` makes unguessable texts."""
 
-    clock: Callable[[], datetime]
+    clock: Clock
     new_text: Callable[[], str]
     accounts: dict[str, Account] = field(default_factory=dict)
     enquiries: dict[str, Enquiry] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Ledger:
             permission=permission,
             redirect_uri=enquiry.redirect_uri,
             code_challenge=enquiry.code_challenge,
-            expires_at=self.clock() + CODE_LIFE,
+            expires_at=self.clock.now() + CODE_LIFE,
         )
         return text
 
@@ -120,13 +122,13 @@ class Ledger:
         token = AccessToken(
             text=self.new_text(),
             permission=permission,
-            expires_at=self.clock() + ACCESS_TOKEN_LIFE,
+            expires_at=self.clock.now() + ACCESS_TOKEN_LIFE,
         )
         self.access_tokens[token.text] = token
         return token
 
     def live_access_token(self, text: str) -> AccessToken | None:
         token = self.access_tokens.get(text)
-        if token is None or token.permission.ended or token.expires_at <= self.clock():
+        if token is None or token.permission.ended or token.expires_at <= self.clock.now():
             return None
         return token

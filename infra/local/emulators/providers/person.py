@@ -32,7 +32,7 @@ def answer_consent(
 
     Returns where the browser is sent next; raises NoRedirect if it is not sent anywhere.
     """
-    page = handle(Request(method="GET", url=authorize_url, headers={}, body=b""))
+    page = handle(Request(method="GET", url=authorize_url))
     if "location" in page.headers:
         return page.headers["location"]
     text = page.body.decode()

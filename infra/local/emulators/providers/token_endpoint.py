@@ -74,7 +74,7 @@ class TokenEndpoint:
             return "code_spent"
         if code.permission.ended:
             return f"permission_{code.permission.ended}"
-        if code.expires_at <= self.ledger.clock():
+        if code.expires_at <= self.ledger.clock.now():
             return "code_expired"
         if sent.get("redirect_uri") != code.redirect_uri:
             return "redirect_uri"
@@ -106,7 +106,7 @@ class TokenEndpoint:
         return as_json(200, fields)
 
     def _id_token(self, permission: Permission) -> str:
-        issued_at = int(self.ledger.clock().timestamp())
+        issued_at = int(self.ledger.clock.now().timestamp())
         claims: dict[str, object] = {
             "iss": self.issuer,
             "aud": self.client_id,

@@ -12,8 +12,6 @@ GOOGLE_SCOPE_ROOT = "https://www.googleapis.com/auth/"
 GRAPH_SCOPE_ROOT = "https://graph.microsoft.com/"
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
-CALENDAR_SEE = "See the events on your calendars"
-CALENDAR_CHANGE = "See and change the events on your calendars"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +99,7 @@ MICROSOFT = Traits(
     revocation=False,
     answers_issuer=False,
     heading="Sign in with emulated Microsoft",
-    question="Let this app access your info?",
+    question="asks for access to your Microsoft account",
     colour="#0067b8",
     logo="".join(
         f'<span style="background:{colour}"></span>'

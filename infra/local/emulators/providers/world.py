@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from infra.local.emulators.clock import Clock
 from infra.local.emulators.http import Request, Response
 from infra.local.emulators.providers.authorize import AuthorizeEndpoint
 from infra.local.emulators.providers.forms import RepeatedParameterError, bearer, form, once
@@ -17,10 +19,6 @@ from infra.local.emulators.providers.traits import PERSONAL_TENANT, TRAITS, as_j
 ENDPOINTS = ("authorize", "token", "userinfo", "revoke")
 
 
-class NoAnswer(Exception):  # noqa: N818 - what happened, not a fault
-    """The world stays silent: the host closes the connection, a test raises a timeout."""
-
-
 def _unguessable() -> str:
     return secrets.token_urlsafe(32)
 
@@ -29,18 +27,18 @@ class ProviderWorld:
     """Google or Microsoft with one OAuth client, below `base_url`.
 
     `platform` is Recall's word. `issuer` may hold `{tenantid}`; empty: `base_url` itself.
-    Requests go to `handle`; the other methods are what people and mishaps do.
+    Requests go to `handle`; the other methods are what people and administrators do.
     """
 
     def __init__(
         self,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         base_url: str,
         platform: str,
         client_id: str,
         client_secret: str,
-        redirect_uris: Set[str],
+        redirect_uris: AbstractSet[str],
         issuer: str = "",
         new_text: Callable[[], str] = _unguessable,
     ) -> None:
@@ -50,7 +48,6 @@ class ProviderWorld:
         self.issuer = (issuer or self.base_url).replace("{tenantid}", PERSONAL_TENANT)
         self.withhold_refresh_tokens = False
         self._refused_scopes: set[str] = set()
-        self._faults: dict[str, list[Response | None]] = {}
         self._ledger = Ledger(clock=clock, new_text=new_text)
         self._authorize = AuthorizeEndpoint(
             ledger=self._ledger,
@@ -87,14 +84,9 @@ class ProviderWorld:
         return f"{self.base_url}/revoke" if self.traits.revocation else ""
 
     def handle(self, request: Request) -> Response:
-        """Answer one request; raises NoAnswer where a fault says so."""
+        """Answer one request; faults on the way are the adapter's or the host's."""
         path = urlsplit(request.url).path.removeprefix(urlsplit(self.base_url).path)
         endpoint = path.strip("/")
-        if self._faults.get(endpoint):
-            fault = self._faults[endpoint].pop(0)
-            if fault is None:
-                raise NoAnswer
-            return fault
         match request.method, endpoint:
             case "GET", "authorize":
                 return self._authorize.ask(request)
@@ -129,12 +121,6 @@ class ProviderWorld:
         """From now on never grant these; without any: grant all again."""
         self._refused_scopes.clear()
         self._refused_scopes.update(scopes)
-
-    def fail_next(self, endpoint: str, fault: Response | None, *, times: int = 1) -> None:
-        """Answer the next requests to an endpoint with `fault`, or with silence (None)."""
-        if endpoint not in ENDPOINTS:
-            raise ValueError(endpoint)
-        self._faults.setdefault(endpoint, []).extend([fault] * times)
 
     def issue_refresh_token(self, email: str, scopes: tuple[str, ...]) -> str:
         """A token in hand, as a host has that ran the consent itself."""

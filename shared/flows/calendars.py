@@ -1,0 +1,401 @@
+"""Calendars after their birth: kept in step with Recall, changed, merged, deleted, read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.domain.calendar import (
+    Calendar,
+    CalendarStatus,
+    Platform,
+    RecallCalendar,
+    account_key,
+)
+from shared.domain.notice import CalendarConnected, CalendarDisconnected, Notice
+from shared.domain.secret import Secret
+from shared.errors import CallerError, PermanentError, TransientError
+from shared.flows.doors import CalendarDoors
+from shared.flows.landing import (
+    EPOCH,
+    RECONNECTING,
+    Arrival,
+    Credentials,
+    Landed,
+    land,
+    recall_metadata,
+    renew,
+)
+from shared.flows.removal import delete_at_recall, forget, remove
+from shared.observability import Log
+from shared.providers import granted_calendar
+from shared.providers.clients import OAuthClient, OAuthClients
+from shared.recall.errors import NotFound
+from shared.storage.calendars import CalendarChanges
+
+DELETED_AT_RECALL = "deleted_at_recall"
+MERGED = "merged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInHand:
+    """A host's own grant: the client is the host's or, when not given, the stack's."""
+
+    refresh_token: Secret
+    client_id: str | None = None
+    client_secret: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCalendar:
+    """Body of POST /v1/calendars. `claim_id` is fresh chance: Recall's Idempotency-Key."""
+
+    tenant_id: str
+    entity_id: str
+    platform: Platform
+    grant: TokenInHand
+    metadata: Mapping[str, str] | None
+    claim_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Body of PATCH /v1/calendars/{id}; None leaves a thing as it is."""
+
+    entity_id: str | None = None
+    metadata: Mapping[str, str] | None = None
+    grant: TokenInHand | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Account:
+    """Whose token it is, and the token to go on with (a provider may have rotated it)."""
+
+    email: str | None = field(repr=False)
+    refresh_token: Secret
+
+
+def existing(doors: CalendarDoors, calendar_id: str) -> Calendar:
+    """The calendar, or CallerError `calendar_not_found` (404)."""
+    calendar = doors.calendars.get(calendar_id)
+    if calendar is None:
+        raise not_found()
+    return calendar
+
+
+def not_found() -> CallerError:
+    return CallerError("calendar_not_found", "There is no such calendar.", status=404)
+
+
+def add(
+    doors: CalendarDoors, wanted: NewCalendar, *, clients: OAuthClients, now: datetime
+) -> Landed:
+    """Connect with a refresh token in hand.
+
+    Errors: CallerError `grant_invalid`, `scope_missing`, `oauth_client_refused`,
+    `platform_not_offered`.
+    """
+    client = _client(clients, wanted.platform, wanted.grant)
+    account = _account(client, wanted.grant)
+    arrival = Arrival(
+        tenant_id=wanted.tenant_id,
+        entity_id=wanted.entity_id,
+        platform=wanted.platform,
+        email=account.email,
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+        refresh_token=account.refresh_token,
+        claim_id=wanted.claim_id,
+        metadata=wanted.metadata,
+    )
+    return land(doors, arrival, now=now)
+
+
+def edit(
+    doors: CalendarDoors,
+    calendar_id: str,
+    *,
+    changes: Edit,
+    clients: OAuthClients,
+    now: datetime,
+) -> Calendar:
+    """Move to another entity, replace the metadata, reconnect with another token.
+
+    Errors: CallerError `calendar_not_found`, `account_taken` (409: the entity has this account
+    already), `account_mismatch` (409: the token is another account's), and those of `add`.
+    """
+    calendar = existing(doors, calendar_id)
+    if changes.grant is not None:
+        calendar = _reconnected(doors, calendar, changes.grant, clients=clients, now=now)
+    if changes.metadata is not None:
+        calendar = _changed(doors, calendar, {"metadata": changes.metadata}, now=now)
+    if changes.entity_id is not None and changes.entity_id != calendar.entity_id:
+        calendar = _moved(doors, calendar, entity_id=changes.entity_id, now=now)
+    return calendar
+
+
+def delete(
+    doors: CalendarDoors, calendar_id: str, *, clients: OAuthClients, log: Log, now: datetime
+) -> None:
+    """See `removal.remove`; 404 when it is gone already."""
+    remove(doors, existing(doors, calendar_id), clients=clients, log=log, now=now)
+
+
+def resync(doors: CalendarDoors, calendar_id: str, *, now: datetime) -> None:
+    """Owe the calendar a full read and ring for it."""
+    _changed(doors, existing(doors, calendar_id), {"read_since": EPOCH, "read_next": None}, now=now)
+    doors.queue.ring(received_at=now, calendar_id=calendar_id)
+
+
+def refresh(doors: CalendarDoors, calendar_id: str, *, now: datetime) -> Calendar | None:
+    """Take over what Recall says of a calendar now: status, reason, address of the account.
+
+    None: not ours, or not any more. For calendar.update messages, for calendars that are
+    connecting, and for the reconciler; repeating it is harmless.
+    """
+    known = doors.calendars.get(calendar_id)
+    if known is None:
+        return None
+    if known.status_reason == MERGED:
+        _finish_merge(doors, known, now=now)
+        return None
+    shown = _shown(doors, calendar_id)
+    known = _follow(doors, known, shown=shown, now=now)
+    if known is None or known.email is not None or shown is None or shown.email is None:
+        return known
+    return _name_account(doors, known, email=shown.email, now=now)
+
+
+def _shown(doors: CalendarDoors, calendar_id: str) -> RecallCalendar | None:
+    try:
+        return doors.recall.get_calendar(calendar_id)
+    except NotFound:
+        return None
+
+
+def _follow(
+    doors: CalendarDoors, known: Calendar, *, shown: RecallCalendar | None, now: datetime
+) -> Calendar | None:
+    changes = status_changes(known, shown)
+    if not changes:
+        return known
+    # Told before it is written: after a crash it is told again, never forgotten.
+    doors.events.publish(status_notices(known, changes, now=now))
+    changed = doors.calendars.change(known.calendar_id, updated_at=now, **changes)
+    if "read_since" in changes:
+        doors.queue.ring(received_at=now, calendar_id=known.calendar_id)
+    return changed
+
+
+def status_changes(known: Calendar, shown: RecallCalendar | None) -> CalendarChanges:
+    """What to write so that the row agrees with Recall (None: Recall has it no longer)."""
+    status = CalendarStatus.DISCONNECTED if shown is None else shown.status
+    reason = DELETED_AT_RECALL if shown is None else shown.status_reason
+    if status is CalendarStatus.CONNECTING and known.status is CalendarStatus.CONNECTING:
+        reason = reason or known.status_reason
+    if (status, reason) == (known.status, known.status_reason):
+        return {}
+    changes: CalendarChanges = {"status": status, "status_reason": reason}
+    if status is CalendarStatus.CONNECTED and _was_cut_off(known):
+        # Recall took the bots off meanwhile; a full read finds what is missing.
+        changes |= {"read_since": EPOCH, "read_next": None}
+    return changes
+
+
+def status_notices(
+    known: Calendar, changes: CalendarChanges, *, now: datetime
+) -> tuple[Notice, ...]:
+    """What the host should hear; nothing when only the reason is worded differently."""
+    status = changes["status"]
+    if status is known.status:
+        return ()
+    about = {
+        "tenant_id": known.tenant_id,
+        "entity_id": known.entity_id,
+        "calendar_id": known.calendar_id,
+    }
+    if status is CalendarStatus.CONNECTED:
+        back = _was_cut_off(known)
+        return (
+            CalendarConnected(
+                **about, occurred_at=now, platform=known.platform, reconnected=back
+            ),
+        )
+    if status is CalendarStatus.DISCONNECTED:
+        reason = changes["status_reason"]
+        return (
+            CalendarDisconnected(
+                **about, occurred_at=now, platform=known.platform, reason=reason
+            ),
+        )
+    return ()
+
+
+def _was_cut_off(known: Calendar) -> bool:
+    return (
+        known.status is CalendarStatus.DISCONNECTED or known.status_reason == RECONNECTING
+    )
+
+
+def _name_account(
+    doors: CalendarDoors, calendar: Calendar, *, email: str, now: datetime
+) -> Calendar | None:
+    """The first sync told the account: claim it, or merge with the calendar that has it."""
+    key = account_key(
+        calendar.tenant_id, calendar.entity_id, platform=calendar.platform, email=email
+    )
+    claim = doors.accounts.claim(key, claim_id=calendar.calendar_id)
+    if claim.calendar_id is None and claim.claim_id != calendar.calendar_id:
+        return calendar  # somebody is connecting this account now; the next refresh sees it
+    if claim.calendar_id in {None, calendar.calendar_id}:
+        doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=calendar.calendar_id)
+        return doors.calendars.change(calendar.calendar_id, email=email, updated_at=now)
+    holder = doors.calendars.get(claim.calendar_id or "")
+    if holder is None or not holder.belongs_to(calendar.tenant_id, calendar.entity_id):
+        doors.accounts.release(key, calendar_id=claim.calendar_id)
+        return calendar  # a claim that outlived its calendar; the next refresh takes it
+    return _merge(doors, (calendar, holder), email=email, now=now)
+
+
+def _merge(
+    doors: CalendarDoors, pair: tuple[Calendar, Calendar], *, email: str, now: datetime
+) -> Calendar | None:
+    """One account twice: the older calendar stays and gets the newer one's token."""
+    older, newer = sorted(pair, key=lambda calendar: (calendar.created_at, calendar.calendar_id))
+    token = doors.recall.reveal_refresh_token(newer.calendar_id)
+    if token is None:
+        return doors.calendars.get(pair[0].calendar_id)
+    credentials = Credentials(client_id=None, client_secret=None, refresh_token=token)
+    if renew(doors, older.calendar_id, credentials=credentials, now=now) is None:
+        older, newer = newer, older  # the older one is gone from Recall
+    key = account_key(older.tenant_id, older.entity_id, platform=older.platform, email=email)
+    doors.accounts.release(key, calendar_id=newer.calendar_id)
+    claim = doors.accounts.claim(key, claim_id=older.calendar_id)
+    doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=older.calendar_id)
+    survivor = doors.calendars.change(older.calendar_id, email=email, updated_at=now)
+    # From here on a refresh of the other one, whoever asks for it, finishes the merge.
+    _changed(
+        doors,
+        newer,
+        {"status": CalendarStatus.DISCONNECTED, "status_reason": MERGED, "read_since": None},
+        now=now,
+    )
+    doors.queue.ring(received_at=now, calendar_id=older.calendar_id)
+    _finish_merge(doors, newer, now=now)
+    return survivor
+
+
+def _finish_merge(doors: CalendarDoors, merged: Calendar, *, now: datetime) -> None:
+    delete_at_recall(doors, merged.calendar_id)
+    forget(doors, merged, now=now)
+
+
+def _changed(
+    doors: CalendarDoors, calendar: Calendar, changes: CalendarChanges, *, now: datetime
+) -> Calendar:
+    changed = doors.calendars.change(calendar.calendar_id, updated_at=now, **changes)
+    if changed is None:
+        raise not_found()
+    return changed
+
+
+def _moved(
+    doors: CalendarDoors, calendar: Calendar, *, entity_id: str, now: datetime
+) -> Calendar:
+    """The new claim first and the old one last: a crash leaves one too many, not one too few."""
+    if calendar.email is not None:
+        _claim_for(doors, calendar, entity_id=entity_id)
+    doors.recall.update_calendar(
+        calendar.calendar_id, metadata=recall_metadata(calendar.tenant_id, entity_id)
+    )
+    # Another entity, other rules: its meetings are decided anew.
+    moved = _changed(
+        doors,
+        calendar,
+        {"entity_id": entity_id, "read_since": EPOCH, "read_next": None},
+        now=now,
+    )
+    if calendar.account_key is not None:
+        doors.accounts.release(calendar.account_key, calendar_id=calendar.calendar_id)
+    doors.queue.ring(received_at=now, calendar_id=calendar.calendar_id)
+    return moved
+
+
+def _claim_for(doors: CalendarDoors, calendar: Calendar, *, entity_id: str) -> None:
+    key = account_key(
+        calendar.tenant_id,
+        entity_id,
+        platform=calendar.platform,
+        email=calendar.email or "",
+    )
+    claim = doors.accounts.claim(key, claim_id=calendar.calendar_id)
+    ours = claim.claim_id == calendar.calendar_id
+    if claim.calendar_id != calendar.calendar_id and not (ours and claim.calendar_id is None):
+        message = "That entity has a calendar of this account already."
+        raise CallerError("account_taken", message, status=409, field="entity_id")
+    doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=calendar.calendar_id)
+
+
+def _reconnected(
+    doors: CalendarDoors,
+    calendar: Calendar,
+    grant: TokenInHand,
+    *,
+    clients: OAuthClients,
+    now: datetime,
+) -> Calendar:
+    client = _client(clients, calendar.platform, grant)
+    account = _account(client, grant)
+    if not _same_account(calendar.email, account.email):
+        message = "The token is another account's."
+        raise CallerError(
+            "account_mismatch", message, status=409, field="oauth_refresh_token"
+        )
+    credentials = Credentials(
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+        refresh_token=account.refresh_token,
+    )
+    renewed = renew(doors, calendar.calendar_id, credentials=credentials, now=now)
+    if renewed is None:
+        message = "Recall has this calendar no longer; connect it anew."
+        raise CallerError("calendar_gone", message, status=409)
+    doors.queue.ring(received_at=now, calendar_id=calendar.calendar_id)
+    return renewed
+
+
+def _same_account(known: str | None, told: str | None) -> bool:
+    """Nobody can compare what is not known; the first sync settles it."""
+    return known is None or told is None or known.casefold() == told.casefold()
+
+
+def _client(clients: OAuthClients, platform: Platform, grant: TokenInHand) -> OAuthClient:
+    if grant.client_id is None or grant.client_secret is None:
+        return clients.ours(platform)
+    return clients.given(
+        platform, client_id=grant.client_id, client_secret=grant.client_secret
+    )
+
+
+def _account(client: OAuthClient, grant: TokenInHand) -> _Account:
+    """Ask the provider; when it is down the calendar is connected all the same."""
+    try:
+        answer = client.door.account_of(grant.refresh_token)
+    except TransientError:
+        return _Account(email=None, refresh_token=grant.refresh_token)
+    except CallerError as error:
+        raise _refused_grant(error.code, error.message) from None
+    except PermanentError as error:
+        if grant.client_id is None or error.code != "oauth_client_refused":
+            raise
+        raise CallerError(error.code, error.message, field="oauth_client_id") from None
+    if answer.scopes and not granted_calendar(client.provider, answer.scopes):
+        raise _refused_grant("scope_missing", "The grant does not open the calendar.")
+    return _Account(
+        email=answer.email, refresh_token=answer.refresh_token or grant.refresh_token
+    )
+
+
+def _refused_grant(code: str, message: str) -> CallerError:
+    return CallerError(code, message, field="oauth_refresh_token")

@@ -1,0 +1,146 @@
+"""A calendar goes: at Recall, at its provider, and here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.domain.calendar import Calendar, CalendarStatus, Platform
+from shared.domain.meeting import Meeting
+from shared.domain.notice import BotCancelled, CalendarDeleted
+from shared.domain.secret import Secret
+from shared.errors import RollcallError, TransientError
+from shared.flows.doors import CalendarDoors
+from shared.observability import Log
+from shared.providers.clients import OAuthClients
+from shared.recall.errors import NotFound, Refused
+
+PAGES_MAX = 30
+PAGE_ROWS = 100
+DELETING = "deleting"
+CANCELLED = "calendar_deleted"
+
+
+def remove(
+    doors: CalendarDoors,
+    calendar: Calendar,
+    *,
+    clients: OAuthClients,
+    log: Log,
+    now: datetime,
+) -> None:
+    """Delete at Recall, revoke where the provider can, forget the rows.
+
+    The row goes last, so that whoever repeats a call that broke off finishes it.
+    """
+    # The scheduler plans nothing for a disconnected calendar, so no row comes back behind us.
+    doors.calendars.change(
+        calendar.calendar_id,
+        status=CalendarStatus.DISCONNECTED,
+        status_reason=DELETING,
+        read_since=None,
+        read_next=None,
+        updated_at=now,
+    )
+    access_token = _access_token(doors, calendar)
+    delete_at_recall(doors, calendar.calendar_id)
+    if access_token is not None:
+        _revoke(doors, calendar, clients=clients, token=access_token, log=log)
+    forget(doors, calendar, now=now)
+
+
+def delete_at_recall(doors: CalendarDoors, calendar_id: str) -> None:
+    try:
+        doors.recall.delete_calendar(calendar_id)
+    except NotFound:
+        return
+
+
+def forget(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
+    """Rows, claim and calendar, told to the host before each goes."""
+    _forget_meetings(doors, calendar, now=now)
+    if calendar.account_key is not None:
+        doors.accounts.release(calendar.account_key, calendar_id=calendar.calendar_id)
+    doors.events.publish((_deleted(calendar, now=now),))
+    doors.calendars.delete(calendar.calendar_id)
+
+
+def _forget_meetings(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
+    """At most 3,000 rows a call, in as many pages as a request has time for."""
+    for _ in range(PAGES_MAX):
+        page = doors.meetings.of_calendar(calendar.calendar_id, limit=PAGE_ROWS)
+        doors.events.publish(
+            tuple(
+                notice
+                for meeting in page.items
+                if (notice := _cancelled(meeting, calendar, now=now)) is not None
+            )
+        )
+        for meeting in page.items:
+            doors.meetings.delete(meeting.event.event_id)
+        if page.next_cursor is None:
+            return
+    raise TransientError("removal_unfinished", "There are more rows; repeat.", retry_after=1)
+
+
+def _cancelled(meeting: Meeting, calendar: Calendar, *, now: datetime) -> BotCancelled | None:
+    if meeting.assignment is None or meeting.event.end <= now:
+        return None
+    return BotCancelled(
+        tenant_id=calendar.tenant_id,
+        entity_id=calendar.entity_id,
+        calendar_id=calendar.calendar_id,
+        occurred_at=now,
+        event_id=meeting.event.event_id,
+        bot_id=meeting.assignment.bot_id,
+        reason=CANCELLED,
+    )
+
+
+def _deleted(calendar: Calendar, *, now: datetime) -> CalendarDeleted:
+    return CalendarDeleted(
+        tenant_id=calendar.tenant_id,
+        entity_id=calendar.entity_id,
+        calendar_id=calendar.calendar_id,
+        occurred_at=now,
+        platform=calendar.platform,
+    )
+
+
+def _access_token(doors: CalendarDoors, calendar: Calendar) -> Secret | None:
+    """Only Google takes a grant back; a dead or missing calendar has nothing to take back."""
+    if calendar.platform is not Platform.GOOGLE:
+        return None
+    try:
+        return doors.recall.access_token(calendar.calendar_id)
+    except (NotFound, Refused):
+        return None
+
+
+def _revoke(
+    doors: CalendarDoors,
+    calendar: Calendar,
+    *,
+    clients: OAuthClients,
+    token: Secret,
+    log: Log,
+) -> None:
+    """Best effort: the calendar is gone from Recall already, so nothing reads it any more."""
+    try:
+        if _account_in_use(doors, calendar):
+            log.info("grant kept: another calendar uses it", calendar_id=calendar.calendar_id)
+            return
+        clients.ours(calendar.platform).door.revoke(token)
+    except RollcallError as error:
+        log.warning("grant not revoked", calendar_id=calendar.calendar_id, code=error.code)
+
+
+def _account_in_use(doors: CalendarDoors, calendar: Calendar) -> bool:
+    """Google ends all that an account granted a client, other entities' calendars included."""
+    if calendar.email is None:
+        return False
+    page = doors.recall.list_calendars(email=calendar.email, platform=calendar.platform)
+    address = calendar.email.casefold()
+    return any(
+        other.calendar_id != calendar.calendar_id and (other.email or "").casefold() == address
+        for other in page.calendars
+    )
