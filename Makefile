@@ -43,7 +43,7 @@ check: $(TOOLS) $(SAM_TOOLS)
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 	.venv-sam/bin/sam validate --lint
 
 build: $(TOOLS) $(SAM_TOOLS)

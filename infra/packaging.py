@@ -18,7 +18,8 @@ PROBE_TIMEOUT_SECONDS = 10
 
 def runtime_version(template: str) -> str:
     """The Python that the template's functions run on, such as "3.13"."""
-    (version,) = set(re.findall(r"Runtime: python(3\.\d+)", template))
+    versions: set[str] = set(re.findall(r"Runtime: python(3\.\d+)", template))
+    (version,) = versions
     return version
 
 

@@ -1,0 +1,330 @@
+"""Is what we deploy what we think? Facts of template.yaml that would hurt if they changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from infra.packaging import ROOT
+from tests.infra.template import Template, referred
+
+PROVIDER_URLS = {
+    *(f"GOOGLE_{each}" for each in ("AUTHORIZE_URL", "TOKEN_URL", "REVOKE_URL")),
+    *("GOOGLE_USERINFO_URL", "GOOGLE_ISSUER"),
+    *(f"MICROSOFT_{each}" for each in ("AUTHORIZE_URL", "TOKEN_URL", "USERINFO_URL", "ISSUER")),
+}
+RECALL = {"RECALL_BASE_URL", "RECALL_LIMITS"}
+CONNECT = {"PUBLIC_URL", "RETURN_URLS", "ALLOW_UNCONFIRMED", "SEAL_KEY_ID"}
+ENVIRONMENT = {
+    "AuthorizerFunction": {"API_KEYS_TABLE"},
+    "WebhooksFunction": {"QUEUE_URL", "SECRET_ID"},
+    "OauthFunction": {
+        *PROVIDER_URLS, *RECALL, *CONNECT,
+        "CONNECT_SESSIONS_TABLE", "ACCOUNTS_TABLE", "CALENDARS_TABLE", "WORKSPACE_TABLE",
+        "QUEUE_URL", "BUS_NAME", "SECRET_ID",
+    },
+    "CalendarsFunction": {
+        *PROVIDER_URLS, *RECALL, *CONNECT,
+        "CONNECT_SESSIONS_TABLE", "ACCOUNTS_TABLE", "CALENDARS_TABLE", "MEETINGS_TABLE",
+        "SETTINGS_TABLE", "WORKSPACE_TABLE", "IDEMPOTENCY_TABLE",
+        "QUEUE_URL", "BUS_NAME", "SECRET_ID",
+    },
+    "SchedulerFunction": {
+        *RECALL, "FEED_MODE",
+        "ACCOUNTS_TABLE", "CALENDARS_TABLE", "MEETINGS_TABLE", "SETTINGS_TABLE",
+        "WORKSPACE_TABLE", "QUEUE_URL", "BUS_NAME", "SECRET_ID",
+    },
+    "ReconcilerFunction": {
+        *RECALL, "SEAL_KEY_ID",
+        "CONNECT_SESSIONS_TABLE", "ACCOUNTS_TABLE", "CALENDARS_TABLE", "MEETINGS_TABLE",
+        "SETTINGS_TABLE", "WORKSPACE_TABLE", "QUEUE_URL", "BUS_NAME", "SECRET_ID",
+    },
+}  # fmt: skip
+PUBLIC_ROUTES = {
+    "GET /connect/{token}",
+    "GET /oauth/{platform}/callback",
+    "GET /health",
+    "POST /webhooks/recall",
+}
+API_ROUTES = {
+    "POST /v1/connect-sessions",
+    "POST /v1/connect-sessions/{session_id}/complete",
+    "POST /v1/calendars",
+    "GET /v1/calendars",
+    "GET /v1/calendars/{calendar_id}",
+    "PATCH /v1/calendars/{calendar_id}",
+    "DELETE /v1/calendars/{calendar_id}",
+    "POST /v1/calendars/{calendar_id}/resync",
+    "GET /v1/calendars/{calendar_id}/meetings",
+    "PUT /v1/calendars/{calendar_id}/meetings/{event_id}/override",
+    "GET /v1/drift",
+    "GET /v1/status",
+}
+KEYS = {
+    "CalendarsTable": ("calendar_id", {
+        "by_tenant": ("tenant_id", "entity_id"),
+        "by_status": ("status", "calendar_id"),
+        "by_due": ("due", "calendar_id"),
+    }),
+    "MeetingsTable": ("event_id", {
+        "by_calendar": ("calendar_id", "start_time"),
+        "by_key": ("meeting_key", "event_id"),
+        "by_due": ("due", "start_time"),
+    }),
+    "SettingsTable": ("scope", {}),
+    "ConnectSessionsTable": ("session_id", {"by_waiting": ("waiting", "created_at")}),
+    "AccountsTable": ("account_key", {}),
+    "WorkspaceTable": ("name", {}),
+    "ApiKeysTable": ("prefix", {}),
+    "IdempotencyTable": ("id", {}),
+}  # fmt: skip
+EXPIRY = {
+    "MeetingsTable": "expires_at",
+    "ConnectSessionsTable": "expires_at",
+    "IdempotencyTable": "expiration",
+}
+
+
+def test_every_function_has_a_role_of_its_own(template: Template) -> None:
+    roles = [referred(each["Role"]) for each in template.functions().values()]
+
+    assert None not in roles
+    assert len(set(roles)) == len(roles) == len(ENVIRONMENT)
+
+
+def test_no_statement_is_wider_than_it_says(template: Template) -> None:
+    for statement in template.statements():
+        assert all(re.fullmatch(r"[a-z0-9]+:[A-Z]\w+", each) for each in statement.actions)
+        assert all(_is_exact(each) for each in statement.resources), statement
+
+
+def test_roles_have_named_statements_and_nothing_managed(template: Template) -> None:
+    for role, stated in template.of_type("AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in stated, role
+        sids = [each.sid for each in template.statements() if each.role == role]
+        assert len(set(sids)) == len(sids) > 0, role
+    assert all("Policies" not in each for each in template.functions().values())
+
+
+def test_a_function_writes_only_its_own_log(template: Template) -> None:
+    log_groups = template.of_type("AWS::Logs::LogGroup")
+    for name, stated in template.functions().items():
+        group = referred(stated["LoggingConfig"]["LogGroup"])
+        (statement,) = (
+            each
+            for each in template.statements()
+            if each.role == referred(stated["Role"]) and "logs:PutLogEvents" in each.actions
+        )
+
+        assert [group] == [referred(each) for each in statement.resources], name
+        assert group in log_groups
+
+
+def test_every_log_group_forgets(template: Template) -> None:
+    for name, stated in template.of_type("AWS::Logs::LogGroup").items():
+        assert stated["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+def test_a_function_is_given_what_it_reads_and_no_more(template: Template) -> None:
+    given = {name: set(template.environment(name)) for name in template.functions()}
+
+    assert given == ENVIRONMENT
+
+
+def test_a_function_may_touch_the_tables_it_is_given_and_no_others(template: Template) -> None:
+    for name, stated in template.functions().items():
+        given = {
+            referred(value)
+            for key, value in template.environment(name).items()
+            if key.endswith("_TABLE")
+        }
+        allowed = {
+            _table(resource)
+            for statement in template.statements()
+            if statement.role == referred(stated["Role"])
+            and all(action.startswith("dynamodb:") for action in statement.actions)
+            for resource in statement.resources
+        }
+
+        assert given == allowed, name
+
+
+def test_routes_are_those_of_the_api(template: Template) -> None:
+    assert {route for route, _ in template.routes()} == PUBLIC_ROUTES | API_ROUTES
+
+
+def test_only_the_public_routes_do_without_an_api_key(template: Template) -> None:
+    auth = template.of_type("AWS::Serverless::HttpApi")["HttpApi"]["Auth"]
+    unguarded = {
+        route
+        for route, stated in template.routes()
+        if stated.get("Auth", {}).get("Authorizer") == "NONE"
+    }
+
+    assert auth["DefaultAuthorizer"] in auth["Authorizers"]
+    assert unguarded == PUBLIC_ROUTES
+
+
+def test_an_authorizers_answer_is_kept_per_key_and_route(template: Template) -> None:
+    auth = template.of_type("AWS::Serverless::HttpApi")["HttpApi"]["Auth"]
+    authorizer = auth["Authorizers"][auth["DefaultAuthorizer"]]
+
+    assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
+    assert authorizer["EnableSimpleResponses"] is True
+    assert authorizer["Identity"]["Headers"] == ["Authorization"]
+    assert authorizer["Identity"]["Context"] == ["routeKey"]
+
+
+def test_access_logs_name_neither_path_nor_query_nor_headers(template: Template) -> None:
+    line = template.of_type("AWS::Serverless::HttpApi")["HttpApi"]["AccessLogSettings"]["Format"]
+    variables = set(re.findall(r"\$context\.([\w.]+)", line))
+
+    assert set(json.loads(line)) >= {"requestId", "route", "status"}
+    assert "routeKey" in variables
+    assert not {each for each in variables if re.search("path|query|header|identity", each)}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_tables_have_the_keys_that_storage_expects(template: Template, name: str) -> None:
+    stated = template.of_type("AWS::DynamoDB::Table")[name]
+    indexes = {
+        each["IndexName"]: tuple(key["AttributeName"] for key in each["KeySchema"])
+        for each in stated.get("GlobalSecondaryIndexes", [])
+    }
+    (hash_key,) = (key["AttributeName"] for key in stated["KeySchema"])
+
+    assert (hash_key, indexes) == KEYS[name]
+
+
+def test_every_table_is_on_demand_encrypted_and_restorable(template: Template) -> None:
+    tables = template.of_type("AWS::DynamoDB::Table")
+    assert set(tables) == set(KEYS)
+    for name, stated in tables.items():
+        assert stated["BillingMode"] == "PAY_PER_REQUEST", name
+        assert stated["SSESpecification"] == {"SSEEnabled": True}, name
+        recovery = stated["PointInTimeRecoverySpecification"]
+        assert recovery == {"PointInTimeRecoveryEnabled": True}, name
+
+
+def test_rows_expire_where_they_should(template: Template) -> None:
+    expiry = {
+        name: stated["TimeToLiveSpecification"]["AttributeName"]
+        for name, stated in template.of_type("AWS::DynamoDB::Table").items()
+        if stated.get("TimeToLiveSpecification", {}).get("Enabled")
+    }
+
+    assert expiry == EXPIRY
+
+
+def test_what_cannot_be_made_again_outlives_the_stack(template: Template) -> None:
+    kept = {
+        name
+        for name, resource in template.resources.items()
+        if resource.get("DeletionPolicy") == resource.get("UpdateReplacePolicy") == "Retain"
+    }
+
+    assert kept == {"Secret", *KEYS} - {"ConnectSessionsTable", "IdempotencyTable"}
+
+
+def test_the_doorbell_queue_is_a_lock_that_lets_go(template: Template) -> None:
+    queues = template.of_type("AWS::SQS::Queue")
+    doorbells, dead_letters = queues["DoorbellQueue"], queues["DeadLetterQueue"]
+    timeout = template.functions()["SchedulerFunction"]["Timeout"]
+
+    for stated in (doorbells, dead_letters):
+        assert stated["FifoQueue"] is stated["SqsManagedSseEnabled"] is True
+    assert doorbells["ContentBasedDeduplication"] is True
+    assert timeout < doorbells["VisibilityTimeout"] <= 2 * timeout
+    assert referred(doorbells["RedrivePolicy"]["deadLetterTargetArn"]) == "DeadLetterQueue"
+
+
+def test_the_scheduler_answers_for_each_message(template: Template) -> None:
+    (source,) = template.functions()["SchedulerFunction"]["Events"].values()
+
+    assert source["Type"] == "SQS"
+    assert referred(source["Properties"]["Queue"]) == "DoorbellQueue"
+    assert source["Properties"]["BatchSize"] == 10
+    assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_each_tick_has_a_body_of_its_own(template: Template) -> None:
+    target = template.of_type("AWS::Scheduler::Schedule")["MinuteTick"]["Target"]
+    body = json.loads(target["Input"])
+
+    assert referred(target["Arn"]) == "DoorbellQueue"
+    assert target["SqsParameters"] == {"MessageGroupId": "feed"}
+    assert body == {"type": "tick", "scheduled_at": "<aws.scheduler.scheduled-time>"}
+
+
+def test_the_reconciler_is_woken_for_each_task(template: Template) -> None:
+    wakes = {
+        json.loads(stated["Target"]["Input"])["task"]: stated["ScheduleExpression"]
+        for stated in template.of_type("AWS::Scheduler::Schedule").values()
+        if referred(stated["Target"]["Arn"]) == "ReconcilerFunction"
+    }
+
+    assert wakes == {
+        "preflight": "rate(5 minutes)",
+        "calendars": "rate(15 minutes)",
+        "audit": "rate(1 hour)",
+    }
+
+
+def test_the_secret_starts_with_every_name_and_no_value(template: Template) -> None:
+    generated = template.of_type("AWS::SecretsManager::Secret")["Secret"]["GenerateSecretString"]
+    names = json.loads(generated["SecretStringTemplate"])
+
+    assert set(names.values()) == {""}
+    assert {*names, generated["GenerateStringKey"]} == {
+        "recall_api_key", "recall_webhook_secret", "google_client_id", "google_client_secret",
+        "microsoft_client_id", "microsoft_client_secret", "link_secret",
+    }  # fmt: skip
+
+
+def test_the_seal_key_rotates(template: Template) -> None:
+    assert template.of_type("AWS::KMS::Key")["SealKey"]["EnableKeyRotation"] is True
+
+
+def test_every_alarm_can_reach_a_person(template: Template) -> None:
+    alarms = template.of_type("AWS::CloudWatch::Alarm")
+
+    assert {"CursorAgeAlarm", "DeadLettersAlarm", "WebhooksRefusedAlarm"} <= set(alarms)
+    for name, stated in alarms.items():
+        assert stated["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic", name
+        assert stated["AlarmDescription"], name
+
+
+def test_layer_versions_are_the_tested_ones() -> None:
+    deployed = _pins("shared/requirements.txt")
+    tested = _pins("requirements/dev.txt")
+
+    assert deployed.items() <= tested.items()
+
+
+@pytest.mark.parametrize("lock", ["shared", "requirements"])
+def test_locks_hold_hashes_and_no_addresses(lock: str) -> None:
+    for path in sorted((ROOT / lock).glob("*.txt")):
+        text = path.read_text(encoding="utf-8")
+        pinned = re.findall(r"^\S+==\S+.*\\\n    --hash=sha256:", text, re.MULTILINE)
+
+        assert len(pinned) == len(re.findall(r"^[^\s#]", text, re.MULTILINE)), path.name
+        assert not re.search(r"://|--(extra-)?index|--find-links", text), path.name
+
+
+def _is_exact(resource: Any) -> bool:
+    if referred(resource):
+        return True
+    return bool(re.fullmatch(r"\$\{\w+\.Arn\}/index/\w+", resource.get("Fn::Sub", "")))
+
+
+def _table(resource: Any) -> str | None:
+    found = re.match(r"\$\{(\w+)\.Arn\}", resource.get("Fn::Sub", ""))
+    return found[1] if found else referred(resource)
+
+
+def _pins(path: str) -> dict[str, str]:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
