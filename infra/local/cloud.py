@@ -7,9 +7,9 @@ import os
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -25,7 +25,12 @@ EVENT_TAP = "local-host-events"
 EVENTS_MAX = 10
 
 Json = Any
-Listener = Callable[[str, str, Mapping[str, Any]], None]
+
+
+class Listener(Protocol):
+    """Hears of a call: `sqs`, `SendMessage`, and its request as the service's JSON has it."""
+
+    def __call__(self, service: str, operation: str, *, request: Mapping[str, Any]) -> None: ...
 
 
 class Meter:
@@ -56,7 +61,7 @@ class Meter:
         with self._lock:
             self._counts[service, model.name, str(request.get("TableName", ""))] += 1
         for listener in self._listeners:
-            listener(service, model.name, request)
+            listener(service, model.name, request=request)
 
 
 @contextmanager

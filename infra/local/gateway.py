@@ -247,14 +247,17 @@ def _present(**fields: Json) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def emulator_page(handle: Handle) -> Page:
-    """An emulated world as a mount: the same `handle` that serves tests without sockets."""
+def emulator_page(handle: Handle, *, prefix: str = "") -> Page:
+    """An emulated world as a mount: the same `handle` that serves tests without sockets.
+
+    The world sees URLs without `prefix`, as if it had a host of its own.
+    """
 
     def page(request: Request) -> Response:
         answer = handle(
             emulated.Request(
                 method=request.method,
-                url=request.url,
+                url=request.url.replace(prefix, "", 1),
                 headers=dict(request.headers.items()),
                 body=request.get_data(),
             )
@@ -308,7 +311,9 @@ class Server:
     def port(self) -> int:
         return int(self.server.server_port)
 
-    def start(self) -> None:
+    def start(self, application: Json = None) -> None:
+        """Serve; `application` replaces the one that the port was opened with."""
+        self.server.app = application or self.server.app
         self._thread = threading.Thread(
             target=self.server.serve_forever, kwargs={"poll_interval": 0.1}, name="server"
         )
