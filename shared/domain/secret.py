@@ -25,3 +25,6 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)

@@ -104,7 +104,7 @@ class Observer:
     def _rules(self, calendars: Iterable[Calendar]) -> dict[str, Rules]:
         scopes = {calendar.calendar_id: _scopes(calendar) for calendar in calendars}
         needed = sorted({scope for chain in scopes.values() for scope in chain})
-        documents = self._stores.settings.rules_many(needed) if needed else {}
+        documents = self._stores.settings.rules_of(needed) if needed else {}
         return {
             calendar_id: rules_in_force(*(documents.get(scope) for scope in chain))
             for calendar_id, chain in scopes.items()

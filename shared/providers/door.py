@@ -73,7 +73,8 @@ class OAuthDoor:
         """End the grant behind an access or refresh token; False: no way to at this provider.
 
         Google ends all that this account granted to this client, so every calendar of the
-        account goes, whoever connected it. A token already dead counts as revoked.
+        account goes, whoever connected it. It wants the token alone, not the client as
+        RFC 7009 does. A token already dead counts as revoked.
         """
         url = self.provider.revoke_url
         if url is None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from pynamodb.connection import Connection
+    from pynamodb.expressions.condition import Condition
     from pynamodb.expressions.update import Action
 
 DUE: Final = "1"
@@ -40,23 +41,19 @@ class CalendarRow(Model):
     updated_at = MomentAttribute()
     read_since = MomentAttribute(null=True)
     read_next = UnicodeAttribute(null=True)
-    feed_cursor = MomentAttribute(null=True)
     swept_at = MomentAttribute(null=True)
     due = UnicodeAttribute(null=True)
 
 
 class CalendarChanges(TypedDict, total=False):
-    """What may change in a calendar; None clears a field."""
+    """What may change in a calendar; None clears a field. From `read_since` on, a read is owed."""
 
     entity_id: str
     email: str | None
     status: CalendarStatus
     status_reason: str | None
     metadata: Mapping[str, str]
-    read_since: datetime | None
-    read_next: str | None
-    feed_cursor: datetime | None
-    swept_at: datetime | None
+    read_since: datetime
 
 
 class CalendarStore:
@@ -87,30 +84,45 @@ class CalendarStore:
     def change(
         self, calendar_id: str, *, updated_at: datetime, **fields: Unpack[CalendarChanges]
     ) -> Calendar | None:
-        """Changes only the fields given; None when the calendar is gone.
-
-        A full read is owed from `read_since` (or `read_next`) on; `read_since=None` settles it
-        and forgets the page at which it stood.
-        """
+        """Changes only the fields given; None when the calendar is gone."""
         values: dict[str, Any] = {**fields, "updated_at": updated_at}
-        actions = [_action(name, value) for name, value in _with_due(values).items()]
+        if "read_since" in values:
+            values["due"] = DUE
+        return self._set(calendar_id, values)
+
+    def begin_read(self, calendar_id: str) -> None:
+        """A full read starts: whatever is asked for from now on is owed on top of it."""
+        self._set(calendar_id, {"read_since": None, "read_next": "", "due": DUE})
+
+    def pause_read(self, calendar_id: str, *, read_next: str) -> None:
+        """The full read goes on another time, at this page."""
+        self._set(calendar_id, {"read_next": read_next, "due": DUE})
+
+    def finish_read(self, calendar_id: str, *, swept_at: datetime) -> None:
+        """The full read is done; one asked for meanwhile stays owed."""
+        values = {"read_next": None, "swept_at": swept_at}
+        nothing_new = CalendarRow.read_since.does_not_exist()
+        if self._set(calendar_id, {**values, "due": None}, condition=nothing_new) is None:
+            self._set(calendar_id, values)
+
+    def spare_read(self, calendar_id: str, *, read_since: datetime) -> None:
+        """The feed covers the read owed since `read_since`, unless another was asked for."""
+        same = (CalendarRow.read_since == read_since) & CalendarRow.read_next.does_not_exist()
+        self._set(calendar_id, {"read_since": None, "due": None}, condition=same)
+
+    def _set(
+        self, calendar_id: str, values: Mapping[str, Any], *, condition: Condition | None = None
+    ) -> Calendar | None:
+        """None when the calendar is gone or the condition does not hold."""
+        known = CalendarRow.calendar_id.exists()
+        actions = [_action(name, value) for name, value in values.items()]
         try:
             row = self._table.update(
-                calendar_id, actions, condition=CalendarRow.calendar_id.exists()
+                calendar_id, actions, condition=known if condition is None else known & condition
             )
         except Conflict:
             return None
         return _calendar(row)
-
-    def finish_read(self, calendar_id: str, *, read_since: datetime, updated_at: datetime) -> bool:
-        """Settles the full read owed since `read_since`; False when a newer one is owed by now."""
-        values = _with_due({"read_since": None, "updated_at": updated_at})
-        actions = [_action(name, value) for name, value in values.items()]
-        try:
-            self._table.update(calendar_id, actions, condition=CalendarRow.read_since == read_since)
-        except Conflict:
-            return False
-        return True
 
     def find(
         self,
@@ -158,15 +170,6 @@ def _selection(
     return Selection(matching=owner)
 
 
-def _with_due(values: dict[str, Any]) -> dict[str, Any]:
-    """Adds `due` where the reads owed decide it; other changes leave it alone."""
-    if values.get("read_since") is not None or values.get("read_next") is not None:
-        return {**values, "due": DUE}
-    if "read_since" in values:
-        return {**values, "read_next": None, "due": None}
-    return values
-
-
 def _action(name: str, value: object) -> Action:
     attribute: Any = CalendarRow.get_attributes()[name]
     action: Action = attribute.remove() if value is None else attribute.set(value)
@@ -193,7 +196,6 @@ def _row(calendar: Calendar) -> CalendarRow:
         updated_at=calendar.updated_at,
         read_since=calendar.read_since,
         read_next=calendar.read_next,
-        feed_cursor=calendar.feed_cursor,
         swept_at=calendar.swept_at,
         due=DUE if owed else None,
     )
@@ -213,6 +215,5 @@ def _calendar(row: CalendarRow) -> Calendar:
         updated_at=row.updated_at,
         read_since=row.read_since,
         read_next=row.read_next,
-        feed_cursor=row.feed_cursor,
         swept_at=row.swept_at,
     )

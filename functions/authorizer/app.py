@@ -1,0 +1,77 @@
+"""Says before every /v1 route whether an API key is good for it.
+
+HTTP API Lambda authorizer, payload 2.0, simple response. The gateway may keep an answer, per key
+and route, for as long as the template says.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from shared.config import require
+from shared.domain.api_key import fingerprint, may_call, same_digest
+from shared.domain.secret import Secret
+from shared.observability import Log
+from shared.storage.stores import open_stores
+from shared.storage.tables import Tables
+
+if TYPE_CHECKING:
+    from shared.storage.api_keys import ApiKey, ApiKeyStore
+
+SCHEME: Final = "bearer"
+KEY_LENGTH_MAX: Final = 512
+
+Answer: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the function is made of."""
+
+    api_keys: ApiKeyStore
+    log: Log
+
+
+@cache
+def service() -> Service:
+    settings = require(os.environ, "API_KEYS_TABLE", "AWS_REGION")
+    tables = Tables(region=settings["AWS_REGION"], api_keys=settings["API_KEYS_TABLE"])
+    return Service(api_keys=open_stores(tables).api_keys, log=Log("authorizer"))
+
+
+def handler(event: dict[str, Any], context: object) -> Answer:
+    """`{"isAuthorized": bool, "context": {"key_prefix", "scopes"}}`; scopes by spaces."""
+    return authorize(event, service())
+
+
+def authorize(event: dict[str, Any], service: Service) -> Answer:
+    """Storage errors pass through: the gateway answers 500, and nobody is let in."""
+    api_key = _known(_bearer(event), api_keys=service.api_keys)
+    if api_key is None or not may_call(api_key.scopes, route=event["routeKey"]):
+        service.log.count("calls_refused")
+        return {"isAuthorized": False}
+    return {
+        "isAuthorized": True,
+        "context": {"key_prefix": api_key.prefix, "scopes": " ".join(sorted(api_key.scopes))},
+    }
+
+
+def _bearer(event: dict[str, Any]) -> Secret | None:
+    """The key of `Authorization: Bearer <key>`, from the gateway's lower-case headers."""
+    scheme, _, key = event.get("headers", {}).get("authorization", "").partition(" ")
+    key = key.strip()
+    if scheme.lower() != SCHEME or not 0 < len(key) <= KEY_LENGTH_MAX:
+        return None
+    return Secret(key)
+
+
+def _known(key: Secret | None, *, api_keys: ApiKeyStore) -> ApiKey | None:
+    if key is None:
+        return None
+    prefix, digest = fingerprint(key)
+    api_key = api_keys.get(prefix)
+    same = same_digest(digest, None if api_key is None else api_key.digest)
+    return api_key if same and api_key is not None and api_key.revoked_at is None else None
