@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,13 +16,13 @@ from shared.errors import PermanentError
 from shared.recall.budget import Budget
 from shared.recall.errors import NotFound, Unexpected
 from shared.recall.parse import (
-    Malformed,
     RecallBot,
     parse_bot,
     parse_calendar,
     parse_each,
     parse_event,
 )
+from shared.recall.reading import ID, Malformed
 from shared.recall.transport import Answer, Query, Request, Transport
 
 # The four regions are independent: accounts, keys and resources live in one only.
@@ -31,7 +30,6 @@ REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
 
 Value = TypeVar("Value")
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CALENDARS = "/api/v2/calendars/"
 _EVENTS = "/api/v2/calendar-events/"
 _BOTS = "/api/v1/bot/"
@@ -374,7 +372,7 @@ def _moment(moment: datetime) -> str:
 
 def _path(collection: str, identity: str, *, tail: str = "") -> str:
     """An id that could change the path is an id that Recall does not know."""
-    if not _ID.fullmatch(identity):
+    if not ID.fullmatch(identity):
         raise NotFound
     return f"{collection}{identity}/{tail}"
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from threading import Lock
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -26,6 +27,9 @@ READ_TIMEOUT_SECONDS = 10.0
 ANSWER_BYTES_MAX = 16 * 1024 * 1024  # a page holds 100 events, each with its provider's body
 REFUSAL_BYTES_MAX = 64 * 1024
 CHUNK_BYTES = 64 * 1024
+# Load balancers hang up on idle connections, usually after 60 s. A frozen Lambda does not
+# hear it and would lose the first call after its sleep.
+IDLE_SECONDS_MAX = 30.0
 
 Query = Sequence[tuple[str, str]]
 
@@ -91,6 +95,8 @@ class Transport:
         self._api_key = api_key
         self._budget = budget
         self._clock = clock
+        self._asked_at: datetime | None = None
+        self._waking = Lock()
 
     def ask(self, request: Request) -> Answer:
         """One exchange, paid from the budget first.
@@ -100,6 +106,7 @@ class Transport:
         url = self._url(request)
         self._budget.spend(request.endpoint)
         asked_at = self._clock()
+        self._drop_idle_connections(asked_at)
         try:
             with self._send(request, url) as response:
                 return _answer(response, endpoint=request.endpoint, asked_at=asked_at)
@@ -109,6 +116,12 @@ class Transport:
         except requests.RequestException:
             # `from None`: a requests exception carries the request with key and secrets.
             raise Unavailable from None
+
+    def _drop_idle_connections(self, now: datetime) -> None:
+        with self._waking:
+            before, self._asked_at = self._asked_at, now
+            if before and (now - before).total_seconds() > IDLE_SECONDS_MAX:
+                self._session.close()  # empties the pool; the session stays usable
 
     def _send(self, request: Request, url: str) -> requests.Response:
         headers = {

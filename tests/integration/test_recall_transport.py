@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -131,13 +132,19 @@ def client(stub: Stub, purse: Purse) -> RecallClient:
     return build(stub.address + PREFIX, purse)
 
 
-def build(base_url: str, purse: Purse | None = None, *, api_key: str = KEY) -> RecallClient:
+def build(
+    base_url: str,
+    purse: Purse | None = None,
+    *,
+    api_key: str = KEY,
+    clock: Callable[[], datetime] = lambda: NOW,
+) -> RecallClient:
     return RecallClient(
         transport.new_session(4),
         base_url=base_url,
         api_key=Secret(api_key),
         budget=purse or Purse(),
-        clock=lambda: NOW,
+        clock=clock,
     )
 
 
@@ -219,6 +226,28 @@ def test_a_stale_socket_is_replaced(stub, client):
     client.list_events()
 
     assert stub.connections == 2
+
+
+@pytest.mark.parametrize(("pause", "connections"), [(29, 1), (31, 2)])
+def test_a_connection_that_may_have_died_in_its_sleep_is_not_used(stub, pause, connections):
+    moments = iter([NOW, NOW + timedelta(seconds=pause)])
+    client = build(stub.address, clock=lambda: next(moments))
+    stub.answers = [http(200, EMPTY_PAGE)] * 2
+
+    client.list_events()
+    client.list_events()
+
+    assert stub.connections == connections
+
+
+def test_several_calls_may_be_in_flight(stub, client):
+    stub.answers = [http(200, EVENT)] * 64
+
+    with ThreadPoolExecutor(4) as pool:
+        entries = list(pool.map(client.unschedule_bot, [ID] * 64))
+
+    assert {entry.event.event_id for entry in entries} == {EVENT["id"]}
+    assert stub.connections <= 4
 
 
 @pytest.mark.parametrize("identity", ["", ".", "..", "a/b", "a?b", "a%2fb", "é", "x" * 65, "a\n"])

@@ -14,15 +14,9 @@ from hypothesis import strategies as st
 
 from shared.domain.calendar import CalendarStatus, Platform
 from shared.domain.event import Answer, EventBot, ListedEvent, other_people, owned_by
-from shared.recall.parse import (
-    ATTENDEES_MAX,
-    TITLE_CHARACTERS_MAX,
-    Malformed,
-    parse_bot,
-    parse_calendar,
-    parse_each,
-    parse_event,
-)
+from shared.recall.parse import parse_bot, parse_calendar, parse_each, parse_event
+from shared.recall.provider_event import ATTENDEES_MAX, TITLE_CHARACTERS_MAX
+from shared.recall.reading import Malformed
 
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "events"
 NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json"))
@@ -293,6 +287,8 @@ def test_an_event_without_identity_is_set_aside(key):
         ("start_time", "soon"),
         ("end_time", None),
         ("meeting_url", 7),
+        ("meeting_url", 0),
+        ("meeting_url", []),
         ("meeting_url", "https://zoom.us/j/" + "1" * 2_000),
         ("bots", None),
         ("bots", [None]),
