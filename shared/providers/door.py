@@ -10,15 +10,14 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from shared.domain.secret import Secret
-from shared.errors import TransientError
+from shared.errors import CallerError, TransientError
 from shared.providers.identity import email_in_id_token, email_of_claims
 from shared.providers.provider import Provider
-from shared.providers.refusal import Answer, raise_refusal
+from shared.providers.refusal import Answer, is_token, raise_refusal
 
 CONNECT_TIMEOUT_SECONDS = 3.05
 READ_TIMEOUT_SECONDS = 10.0
 ANSWER_BYTES_MAX = 64 * 1024
-TOKEN_CHARACTERS_MAX = 10_000  # Recall's own limit for a refresh token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class OAuthDoor:
         answer = self._token(
             {
                 "grant_type": "authorization_code",
-                "code": code.reveal(),
+                "code": _sendable(code),
                 "redirect_uri": redirect_uri,
                 "code_verifier": verifier.reveal(),
             }
@@ -65,7 +64,7 @@ class OAuthDoor:
     def account_of(self, refresh_token: Secret) -> Grant:
         """Ask whose a refresh token is; Microsoft may answer with its successor."""
         answer = self._token(
-            {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
+            {"grant_type": "refresh_token", "refresh_token": _sendable(refresh_token)}
         )
         return self._grant(answer, scopes_unsaid="")
 
@@ -79,7 +78,7 @@ class OAuthDoor:
         url = self.provider.revoke_url
         if url is None:
             return False
-        answer = self._ask("POST", url, form={"token": token.reveal()})
+        answer = self._ask("POST", url, form={"token": _sendable(token)})
         if answer.status != requests.codes.ok and answer.error != "invalid_token":
             raise_refusal(answer)
         return True
@@ -92,10 +91,12 @@ class OAuthDoor:
         return answer
 
     def _grant(self, answer: Answer, *, scopes_unsaid: str) -> Grant:
-        access_token = answer.text("access_token", length_max=TOKEN_CHARACTERS_MAX)
-        if access_token is None:
+        access_token = answer.text("access_token")
+        refresh_token = answer.text("refresh_token")
+        if access_token is None or not is_token(access_token):
             _malformed()
-        refresh_token = answer.text("refresh_token", length_max=TOKEN_CHARACTERS_MAX)
+        if refresh_token is not None and not is_token(refresh_token):
+            _malformed()
         return Grant(
             refresh_token=Secret(refresh_token) if refresh_token else None,
             access_token=Secret(access_token),
@@ -139,6 +140,13 @@ class OAuthDoor:
         except requests.RequestException as error:
             code = "oauth_unreachable" if _never_sent(error) else "oauth_answer_lost"
             raise TransientError(code, "The provider did not answer.") from None
+
+
+def _sendable(token: Secret) -> str:
+    text = token.reveal()
+    if not is_token(text):
+        raise CallerError("grant_invalid", "This is not a token or code of any provider.")
+    return text
 
 
 def _bounded_body(response: requests.Response) -> bytes:

@@ -10,6 +10,7 @@ from typing import NoReturn
 from shared.errors import CallerError, PermanentError, TransientError
 
 TEXT_CHARACTERS_MAX = 16_384
+TOKEN_CHARACTERS_MAX = 10_000  # Recall's own limit for a refresh token
 RETRY_AFTER_SECONDS_MAX = 3600.0
 
 GRANT_WORDS = frozenset(
@@ -53,14 +54,21 @@ class Answer:
     fields: Mapping[str, object] = field(repr=False)
     retry_after: str = ""
 
-    def text(self, name: str, *, length_max: int = TEXT_CHARACTERS_MAX) -> str | None:
+    def text(self, name: str) -> str | None:
         """A non-empty text field of a bearable length, else None."""
         value = self.fields.get(name)
-        return value if isinstance(value, str) and 0 < len(value) <= length_max else None
+        if not isinstance(value, str) or len(value) > TEXT_CHARACTERS_MAX:
+            return None
+        return value or None
 
     @property
     def error(self) -> str | None:
         return self.text("error")
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` may be a token or code: printable ASCII (RFC 6749 appendix A)."""
+    return 0 < len(text) <= TOKEN_CHARACTERS_MAX and text.isascii() and text.isprintable()
 
 
 def raise_refusal(answer: Answer) -> NoReturn:

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.local.emulators.clock import VirtualClock
 from infra.local.emulators.http import Fault, FaultKind, Request, Response, WorldAdapter
@@ -271,6 +273,62 @@ def test_a_wrong_verifier_or_code_is_an_invalid_grant(stage):
     assert stage.exchange(code).email == EMAIL
 
 
+@pytest.mark.parametrize("text", ["", "a b\n", "ä", "\ud800", "x" * 10_001])
+def test_what_cannot_be_a_token_is_not_even_sent(stage, text):
+    sent = []
+    stage.adapter.faults = sent.append
+    for action in (
+        lambda: stage.exchange(text),
+        lambda: stage.door.account_of(Secret(text)),
+        lambda: Stage("google_calendar").door.revoke(Secret(text)),
+    ):
+        assert refusal(CallerError, action).code == "grant_invalid"
+    assert sent == []
+
+
+JSON_VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=20)
+    | st.sampled_from(["a", "x@y", "a.e30.b", [], ["a"], {}, {"a": 1}])
+)
+EXPECTED_CODES = {
+    "grant_invalid",
+    "oauth_answer_malformed",
+    "oauth_client_refused",
+    "oauth_request_refused",
+    "oauth_unavailable",
+}
+TOKEN_FIELDS = ("access_token", "refresh_token", "scope", "id_token", "error", "error_description")
+
+
+@given(
+    status=st.sampled_from([200, 201, 302, 400, 401, 403, 429, 500]),
+    fields=st.dictionaries(st.sampled_from(TOKEN_FIELDS), JSON_VALUES),
+)
+def test_any_answer_is_a_grant_or_an_expected_error(status, fields):
+    stage = Stage("google_calendar")
+    stage.answer_token_with(status, fields)
+    try:
+        outcome = stage.exchange("code-1").access_token.reveal()
+    except RollcallError as error:
+        outcome = error.code
+    expected = {fields.get("access_token")} if status == 200 and usable(fields) else EXPECTED_CODES
+    assert outcome in expected
+
+
+def usable(fields) -> bool:
+    refresh_token = fields.get("refresh_token")
+    tokens = [
+        fields.get("access_token"),
+        refresh_token if isinstance(refresh_token, str) and refresh_token else "none",
+    ]
+    return all(
+        isinstance(text, str) and text.isascii() and text.isprintable() and text for text in tokens
+    )
+
+
 def test_another_redirect_address_is_the_operators_fault(stage):
     code = stage.consent()["code"]
     action = lambda: stage.exchange(code, redirect_uri=CALLBACK + "/other")  # noqa: E731
@@ -360,6 +418,16 @@ def test_a_refused_connection_was_never_sent():
         (200, [], {}, TransientError, "oauth_answer_malformed", None),
         (200, {}, {}, TransientError, "oauth_answer_malformed", None),
         (200, {"access_token": ""}, {}, TransientError, "oauth_answer_malformed", None),
+        (200, {"access_token": "\n"}, {}, TransientError, "oauth_answer_malformed", None),
+        (200, {"access_token": "\ud800"}, {}, TransientError, "oauth_answer_malformed", None),
+        (
+            200,
+            {"access_token": "a", "refresh_token": "ä"},
+            {},
+            TransientError,
+            "oauth_answer_malformed",
+            None,
+        ),
         (200, {"access_token": 7}, {}, TransientError, "oauth_answer_malformed", None),
         (200, b" " * 70_000, {}, TransientError, "oauth_answer_malformed", None),
         (302, b"", {"Location": "https://x"}, TransientError, "oauth_answer_malformed", None),
@@ -458,6 +526,9 @@ def test_recall_can_ask_whose_a_token_is(stage):
     assert granted_calendar(stage.provider, scopes)
     assert stage.world.resolve(held, **(client | {"client_secret": "old"})) is None
     assert stage.world.resolve("nonsense", **client) is None
+    assert stage.world.refusal_of(held, **client) is None
+    assert stage.world.refusal_of(held, **(client | {"client_secret": "old"}))
+    assert stage.world.refusal_of("nonsense", **client)
     access_token, expires_at = stage.world.access_token_for(held)
     assert expires_at == stage.clock.now() + timedelta(hours=1)
     headers = {"Authorization": f"Bearer {access_token}"}
@@ -466,6 +537,9 @@ def test_recall_can_ask_whose_a_token_is(stage):
     stage.world.revoke(EMAIL)
     assert stage.world.resolve(held, **client) is None
     assert stage.world.access_token_for(held) is None
+    google_words = "invalid_grant: Token has been expired or revoked."
+    microsoft_words = "AADSTS65001: The user has not consented to use the app."
+    assert stage.world.refusal_of(held, **client) in {google_words, microsoft_words}
 
 
 def test_a_token_in_hand_needs_no_page(stage):

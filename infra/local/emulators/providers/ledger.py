@@ -6,8 +6,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from infra.local.emulators.clock import Clock
+
+Ending = Literal["revoked", "expired", "replayed"]
 
 CODE_LIFE = timedelta(minutes=10)
 CONSENT_LIFE = timedelta(minutes=10)
@@ -35,7 +38,7 @@ class Permission:
     account: Account
     scopes: tuple[str, ...]
     refreshable: bool
-    ended: str | None = None
+    ended: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,7 @@ class Ledger:
         self.permissions.append(permission)
         return permission
 
-    def end(self, how: str, *, account: Account | None = None) -> None:
+    def end(self, how: Ending, *, account: Account | None = None) -> None:
         """End the permissions of an account, or of everybody."""
         for permission in self.permissions:
             if account is None or permission.account.subject == account.subject:

@@ -81,12 +81,16 @@ class TokenEndpoint:
         challenge = _s256(sent.get("code_verifier", ""))
         return None if hmac.compare_digest(challenge, code.code_challenge) else "verifier"
 
-    def _by_refresh_token(self, text: str) -> Response:
-        permission = self.ledger.refresh_tokens.get(text)
+    def refresh_problem(self, refresh_token: str) -> str | None:
+        permission = self.ledger.refresh_tokens.get(refresh_token)
         if permission is None:
-            return refused(self.traits, "refresh_token")
-        if permission.ended:
-            return refused(self.traits, f"permission_{permission.ended}")
+            return "refresh_token"
+        return f"permission_{permission.ended}" if permission.ended else None
+
+    def _by_refresh_token(self, text: str) -> Response:
+        if problem := self.refresh_problem(text):
+            return refused(self.traits, problem)
+        permission = self.ledger.refresh_tokens[text]
         extra: dict[str, object] = {}
         if self.traits.rotates_refresh_tokens:
             # The older ones stay good, as Microsoft's do.

@@ -193,6 +193,16 @@ def refused(traits: Traits, reason: str) -> Response:
     )
 
 
+def words(traits: Traits, reason: str) -> str:
+    """A refusal as one line, as Recall reports it in `status_changes`."""
+    refusal = REFUSALS[reason]
+    if traits is GOOGLE:
+        _, error, description = refusal.google
+        return f"{error}: {description}"
+    _, _, number, text = refusal.microsoft
+    return f"AADSTS{number}: {text}"
+
+
 def as_json(status: int, fields: Mapping[str, object]) -> Response:
     return Response(
         status=status,

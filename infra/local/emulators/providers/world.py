@@ -14,7 +14,7 @@ from infra.local.emulators.providers.authorize import AuthorizeEndpoint
 from infra.local.emulators.providers.forms import RepeatedParameterError, bearer, form, once
 from infra.local.emulators.providers.ledger import Account, Ledger, Permission
 from infra.local.emulators.providers.token_endpoint import TokenEndpoint, identity
-from infra.local.emulators.providers.traits import PERSONAL_TENANT, TRAITS, as_json
+from infra.local.emulators.providers.traits import PERSONAL_TENANT, TRAITS, as_json, words
 
 ENDPOINTS = ("authorize", "token", "userinfo", "revoke")
 
@@ -136,6 +136,12 @@ class ProviderWorld:
         if permission is None or self._token.client_problem(client_id, client_secret):
             return None
         return permission.account.email, " ".join(permission.scopes)
+
+    def refusal_of(self, refresh_token: str, *, client_id: str, client_secret: str) -> str | None:
+        """Why `resolve` answers None, in the provider's words; None where it does not."""
+        problem = self._token.client_problem(client_id, client_secret)
+        problem = problem or self._token.refresh_problem(refresh_token)
+        return words(self.traits, problem) if problem else None
 
     def access_token_for(self, refresh_token: str) -> tuple[str, datetime] | None:
         """A fresh access token and when it expires, as Recall hands it out; None: refused."""
