@@ -42,7 +42,7 @@ class OAuthClients:
     def ours(self, platform: Platform) -> OAuthClient:
         """CallerError `platform_not_offered` when the operator entered no client for it."""
         client_id, client_secret = self._credentials(platform)
-        if not (client_id and client_secret):
+        if not (client_id and client_secret.reveal()):
             raise CallerError(
                 "platform_not_offered", "No OAuth client is set up for it.", field="platform"
             )

@@ -53,6 +53,8 @@ class SessionRow(Model):
     email = UnicodeAttribute(null=True)
     calendar_id = UnicodeAttribute(null=True)
     failure = UnicodeAttribute(null=True)
+    wrong_codes = NumberAttribute(default=0)
+    redeeming_until = MomentAttribute(null=True)
     version = NumberAttribute()
     waiting = UnicodeAttribute(null=True)
 
@@ -117,6 +119,8 @@ def _row(session: ConnectSession, *, version: int) -> SessionRow:
         email=session.email,
         calendar_id=session.calendar_id,
         failure=session.failure,
+        wrong_codes=session.wrong_codes,
+        redeeming_until=session.redeeming_until,
         version=version,
         waiting=WAITING if session.status is ConnectStatus.WAITING else None,
     )
@@ -144,5 +148,7 @@ def _session(row: SessionRow) -> ConnectSession:
         email=row.email,
         calendar_id=row.calendar_id,
         failure=row.failure,
+        wrong_codes=int(row.wrong_codes),
+        redeeming_until=row.redeeming_until,
         version=int(row.version),
     )
