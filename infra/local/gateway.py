@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from werkzeug.datastructures import Headers
+from werkzeug.http import http_date
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
@@ -60,8 +61,9 @@ class Gateway:
         self._invocations.shutdown(wait=False, cancel_futures=True)
 
     def __call__(self, environ: Json, start_response: Json) -> Iterable[bytes]:
-        request = Request(environ)
-        return self.answer(request)(environ, start_response)
+        answer = self.answer(Request(environ))
+        answer.headers.setdefault("Date", http_date())
+        return answer(environ, start_response)
 
     def answer(self, request: Request) -> Response:
         for prefix, page in self._mounts.items():
@@ -275,6 +277,10 @@ def emulator_page(handle: Handle, *, prefix: str = "") -> Page:
 
 class _QuietHandler(WSGIRequestHandler):
     """No access log: its lines would carry codes and connect links."""
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        # Without the server's own Date: an emulator tells its own, and two are none.
+        self.send_response_only(code, message)
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
         pass

@@ -153,9 +153,9 @@ class _Ringer:
     queue_url: str
 
     def hear(self, service: str, operation: str, *, request: Mapping[str, Any]) -> None:
-        if service == "sqs" and operation.startswith("SendMessage"):
-            if request.get("QueueUrl") == self.queue_url:
-                self.poller.ring()
+        sends = service == "sqs" and operation.startswith("SendMessage")
+        if sends and request.get("QueueUrl") == self.queue_url:
+            self.poller.ring()
 
 
 class _Firing:

@@ -6,12 +6,9 @@ import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-
-from werkzeug.wrappers import Request, Response
 
 from infra.local.emulators.clock import RealClock
-from infra.local.emulators.providers import NoAnswer, ProviderWorld
+from infra.local.emulators.providers import ProviderWorld
 from infra.local.emulators.recall import (
     AccessToken,
     GrantFailure,
@@ -22,7 +19,7 @@ from infra.local.emulators.recall import (
 )
 from infra.local.emulators.recall.accounts import Account
 from infra.local.emulators.recall.records import Calendar
-from infra.local.gateway import Gateway, Page, emulator_page
+from infra.local.gateway import Gateway, emulator_page
 from infra.local.settings import OAuthClient, Settings
 from shared.domain.calendar import Platform
 from shared.domain.secret import Secret
@@ -56,7 +53,7 @@ class Outside:
             prefix = "/emulators/recall"
             gateway.mount(prefix, emulator_page(self.recall.handle, prefix=prefix))
         for platform, provider in self.providers.items():
-            gateway.mount(f"/emulators/{SLUGS[platform]}", _provider_page(provider))
+            gateway.mount(f"/emulators/{SLUGS[platform]}", emulator_page(provider.handle))
 
     def start(self) -> None:
         if self.recall is not None:
@@ -78,7 +75,7 @@ def open_outside(settings: Settings, *, loopback_url: str, public_url: str) -> O
     }
     providers = {
         platform: ProviderWorld(
-            _now,
+            RealClock(),
             base_url=f"{public_url}/emulators/{slug}",
             platform=platform.value,
             client_id=clients[platform].client_id,
@@ -151,18 +148,6 @@ class _Grants:
             provider.revoke(account.email)
 
 
-def _provider_page(provider: ProviderWorld) -> Page:
-    serve = emulator_page(provider.handle)
-
-    def page(request: Request) -> Response:
-        try:
-            return serve(request)
-        except NoAnswer:
-            return Response(status=504)
-
-    return page
-
-
 def _provider_urls(
     providers: Mapping[Platform, ProviderWorld], *, loopback_url: str
 ) -> dict[str, str]:
@@ -199,7 +184,3 @@ def _webhook_secret(settings: Settings) -> str:
     if settings.webhook_secret is not None:
         return settings.webhook_secret.reveal()
     return "whsec_" + base64.b64encode(secrets.token_bytes(WEBHOOK_SECRET_BYTES)).decode()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
