@@ -1,0 +1,51 @@
+"""The door to Recall: the client, what it answers, its errors, and the rate budget."""
+
+from shared.recall.budget import (
+    DEFAULT_LIMITS,
+    Budget,
+    BudgetStore,
+    SharedBudget,
+    parse_limits,
+)
+from shared.recall.client import BotPage, CalendarPage, EventPage, RecallClient, base_url_of
+from shared.recall.errors import (
+    AlreadyDispatched,
+    Blocked,
+    Conflicted,
+    NotFound,
+    OutOfCredit,
+    PoolEmpty,
+    Refused,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unexpected,
+)
+from shared.recall.parse import RecallBot
+from shared.recall.transport import new_session
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "AlreadyDispatched",
+    "Blocked",
+    "BotPage",
+    "Budget",
+    "BudgetStore",
+    "CalendarPage",
+    "Conflicted",
+    "EventPage",
+    "NotFound",
+    "OutOfCredit",
+    "PoolEmpty",
+    "RecallBot",
+    "RecallClient",
+    "Refused",
+    "SharedBudget",
+    "Throttled",
+    "Unauthorized",
+    "Unavailable",
+    "Unexpected",
+    "base_url_of",
+    "new_session",
+    "parse_limits",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from shared.domain.calendar import CalendarStatus, Platform, RecallCalendar
@@ -42,7 +42,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallBot:
-    """A bot as Recall's bot endpoints show it; `status` is the newest code, an open set."""
+    """A bot as Recall's bot endpoints show it.
+
+    `status` is the newest code, an open set (None: it has not moved yet).
+    """
 
     bot_id: str
     status: str | None
@@ -93,7 +96,7 @@ def parse_event(document: object) -> ListedEvent:
 def parse_bot(document: object) -> RecallBot:
     """A bot; `metadata` keeps its texts only."""
     fields = fields_of(document, key="bot")
-    newest = _newest(fields.get("status_changes"))
+    newest = _newest(mappings(fields.get("status_changes")))
     metadata = mapping(fields.get("metadata"))
     return RecallBot(
         bot_id=id_at(fields, "id"),
@@ -160,16 +163,24 @@ def _raw(fields: Fields, *, deleted: bool) -> Fields:
 
 def _status_reason(fields: Fields, status: CalendarStatus) -> str | None:
     """Recall's code, else its text, for a calendar that lost its connection."""
-    newest = _newest(fields.get("status_changes"))
-    if status is not CalendarStatus.DISCONNECTED or newest.get("status") != status:
+    if status is not CalendarStatus.DISCONNECTED:
         return None
+    changes = mappings(fields.get("status_changes"))
+    newest = _newest([change for change in changes if change.get("status") == status])
     reason = newest.get("sub_code") or newest.get("message")
     return text(reason, characters_max=REASON_CHARACTERS_MAX)
 
 
-def _newest(changes: object) -> Fields:
-    """The order of the list is not promised; times in one format sort as text."""
-    return max(mappings(changes), key=lambda change: str(change.get("created_at")), default={})
+def _newest(changes: list[Fields]) -> Fields:
+    """Nobody promises the order of the list; of two at the same time the later entry counts."""
+    return max(reversed(changes), key=_created_at, default={})
+
+
+def _created_at(change: Fields) -> datetime:
+    try:
+        return moment_at(change, "created_at")
+    except Malformed:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _id_of(document: object) -> str:

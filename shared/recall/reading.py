@@ -44,9 +44,8 @@ def identity_at(fields: Fields, key: str, *, characters_max: int = IDENTITY_CHAR
     value = fields.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= characters_max:
         raise Malformed(key)
-    if (
-        text(value, characters_max=characters_max) != value
-    ):  # half a surrogate pair, which no store takes
+    # Half a surrogate pair goes into no store.
+    if text(value, characters_max=characters_max) != value:
         raise Malformed(key)
     return value
 

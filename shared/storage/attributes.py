@@ -15,6 +15,9 @@ from shared.errors import CallerError
 NUMBER_MAX = 1e125
 INTEGER_MAX = 10**38
 
+# DynamoDB's own limit is 32, the row included.
+LEVELS_MAX = 30
+
 
 class MomentAttribute(Attribute[datetime]):
     """A moment as an RFC 3339 text in UTC with microseconds, so that texts sort like times."""
@@ -50,7 +53,8 @@ class MapOf(Attribute[dict[str, Any]]):
     attr_type = MAP
 
     def serialize(self, value: dict[str, Any]) -> dict[str, Any]:
-        return {key: typed(item) for key, item in value.items()}
+        typed_map: dict[str, Any] = typed(value)["M"]
+        return typed_map
 
     def deserialize(self, value: dict[str, Any]) -> dict[str, Any]:
         return {key: plain(item) for key, item in value.items()}
@@ -71,13 +75,14 @@ class ListOf(Attribute[list[Any]]):
 def moment_text(moment: datetime) -> str:
     """2026-11-22T18:15:00.000000Z; a moment without a zone is a bug."""
     if moment.tzinfo is None:
-        message = "a stored moment needs a zone"
-        raise ValueError(message)
+        raise ValueError("a stored moment needs a zone")
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def typed(value: object) -> dict[str, Any]:
-    """A JSON value in DynamoDB's notation."""
+def typed(value: object, *, levels: int = LEVELS_MAX) -> dict[str, Any]:
+    """A JSON value in DynamoDB's notation; raises CallerError for what it cannot hold."""
+    if levels < 0:
+        raise CallerError("document_too_deep", f"more than {LEVELS_MAX} levels cannot be stored")
     match value:
         case None:
             return {"NULL": True}
@@ -86,14 +91,15 @@ def typed(value: object) -> dict[str, Any]:
         case int() | float():
             return {"N": _number_text(value)}
         case str():
-            return {"S": value}
+            return {"S": _whole(value)}
         case list() | tuple():
-            return {"L": [typed(item) for item in value]}
+            return {"L": [typed(item, levels=levels - 1) for item in value]}
         case dict():
-            return {"M": {key: typed(item) for key, item in value.items()}}
+            return {
+                "M": {_name(key): typed(item, levels=levels - 1) for key, item in value.items()}
+            }
         case _:
-            message = f"{type(value).__name__} is no JSON type"
-            raise TypeError(message)
+            raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
 def plain(value: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON has no narrower type
@@ -110,6 +116,17 @@ def plain(value: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON has no narrower 
             return {key: plain(item) for key, item in content.items()}
         case _:
             return content
+
+
+def _whole(text: str) -> str:
+    """Half a surrogate pair, as in a title cut elsewhere, becomes a question mark."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _name(key: str) -> str:
+    if not key:
+        raise CallerError("name_empty", "an empty name cannot be stored")
+    return _whole(key)
 
 
 def _number_text(value: float) -> str:

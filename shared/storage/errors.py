@@ -32,21 +32,21 @@ BUSY: Final = frozenset(
 )
 
 
-class Conflict(TransientError):  # noqa: N818 - named by what happened
+class Conflict(TransientError):
     """Somebody else changed the row first; reading it again settles the matter."""
 
     def __init__(self) -> None:
         super().__init__("row_changed", "the row was changed by somebody else")
 
 
-class StorageUnavailable(TransientError):  # noqa: N818
+class StorageUnavailable(TransientError):
     """DynamoDB is slow, throttling or away."""
 
     def __init__(self) -> None:
         super().__init__("storage_unavailable", "the database did not answer in time")
 
 
-class Refused(PermanentError):  # noqa: N818
+class Refused(PermanentError):
     """DynamoDB will not do it: a missing table or permission, or a row it cannot hold.
 
     `reason` is the error code of AWS; its message may quote rows and is left out.

@@ -51,7 +51,8 @@ class SettingsStore:
         self._table.put(SettingsRow(scope=scope, document=document, set_by=by, set_at=at))
 
     def series_override(self, calendar_id: str, series_id: str) -> Override | None:
-        return self.series_overrides([(calendar_id, series_id)]).get((calendar_id, series_id))
+        row = self._table.get(_series_scope(calendar_id, series_id))
+        return None if row is None else override_from(row.override)
 
     def series_overrides(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Override]:
         """By (calendar_id, series_id); series without an override are left out."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 ALL: Final = "ALL"
 KEYS_ONLY: Final = "KEYS_ONLY"
@@ -25,6 +26,20 @@ class Tables:
     accounts: str | None = None
     workspace: str | None = None
     api_keys: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, str]) -> Self:
+        """From a function's variables: AWS_REGION and the tables it is given."""
+        return cls(
+            region=settings["AWS_REGION"],
+            calendars=settings.get("CALENDARS_TABLE"),
+            meetings=settings.get("MEETINGS_TABLE"),
+            settings=settings.get("SETTINGS_TABLE"),
+            sessions=settings.get("CONNECT_SESSIONS_TABLE"),
+            accounts=settings.get("ACCOUNTS_TABLE"),
+            workspace=settings.get("WORKSPACE_TABLE"),
+            api_keys=settings.get("API_KEYS_TABLE"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -435,6 +435,16 @@ def test_a_calendar_needs_its_identity(key):
         parse_calendar(document)
 
 
+def test_the_newest_status_is_told_by_time_and_not_by_text():
+    changes = [
+        {"code": "done", "created_at": "2027-03-03T09:00:00.5Z"},
+        {"code": "call_ended", "created_at": "2027-03-03T09:00:00Z"},
+        {"code": "odd", "created_at": "later"},
+    ]
+
+    assert parse_bot({"id": "b", "status_changes": changes}).status == "done"
+
+
 def test_a_bot_shows_its_newest_status():
     bot = parse_bot(
         {

@@ -75,7 +75,7 @@ class WorldAdapter(BaseAdapter):
         self._handle = handle
         self.faults = faults
 
-    def send(
+    def send(  # noqa: PLR0917  the order is the one of requests
         self,
         request: requests.PreparedRequest,
         stream: bool = False,

@@ -1,0 +1,162 @@
+"""The queue in, bots right: answers doorbells, re-reads calendars, takes what bots report."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+import boto3
+
+from shared.config import AWS_LIMITS, require
+from shared.entrypoints.queue import Answer, Heard, Verdict, answer
+from shared.errors import TransientError
+from shared.events import EventBus
+from shared.flows.act import CALLS_IN_FLIGHT, Actor
+from shared.flows.bots import BotReports
+from shared.flows.calendars import refresh
+from shared.flows.doors import CalendarDoors
+from shared.flows.observe import Observer
+from shared.flows.sweep import Sweeper, SweepSettings
+from shared.observability import Log
+from shared.queue import BotEvent, CalendarUpdate, Queue, SingleMessage
+from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.secrets import SecretStore
+from shared.storage import Tables, open_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from requests import Session
+
+# Fewer than the queue's maxReceiveCount: a doorbell is no dead letter, for the cursor stands
+# still until a sweep succeeds, and the tick rings every minute.
+DOORBELL_RECEIVES_MAX: Final = 8
+SETTINGS: Final = (
+    "AWS_REGION",
+    "ACCOUNTS_TABLE",
+    "CALENDARS_TABLE",
+    "MEETINGS_TABLE",
+    "SETTINGS_TABLE",
+    "WORKSPACE_TABLE",
+    "QUEUE_URL",
+    "BUS_NAME",
+    "SECRET_ID",
+    "RECALL_BASE_URL",
+    "FEED_MODE",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the function is made of."""
+
+    sweeper: Sweeper
+    bots: BotReports
+    doors: CalendarDoors
+    queue: Queue
+    log: Log
+    clock: Callable[[], datetime]
+
+    def feed(self, heard: tuple[Heard, ...]) -> Verdict:
+        try:
+            return Verdict(retry_in=self.sweeper.answer([bell.message for bell in heard]))
+        except TransientError as error:
+            if min(bell.receives for bell in heard) < DOORBELL_RECEIVES_MAX:
+                raise
+            self.log.warning("doorbells left to the next tick", code=error.code)
+            return Verdict()
+
+    def single(self, message: SingleMessage) -> None:
+        match message:
+            case CalendarUpdate():
+                refresh(self.doors, message.calendar_id, now=self.clock())
+            case BotEvent():
+                self.bots.receive(message)
+            case never:
+                assert_never(never)
+
+
+@cache
+def service() -> Service:
+    return compose(
+        os.environ,
+        session=new_session(CALLS_IN_FLIGHT),
+        clock=partial(datetime.now, UTC),
+        unique=lambda: uuid.uuid4().hex,
+    )
+
+
+def compose(
+    environment: Mapping[str, str],
+    *,
+    session: Session,
+    clock: Callable[[], datetime],
+    unique: Callable[[], str],
+) -> Service:
+    """The function's parts; chance, time and the way to Recall are given."""
+    settings = require(environment, *SETTINGS)
+    log = Log("scheduler")
+    stores = open_stores(Tables.from_settings(settings))
+    secrets = SecretStore(
+        boto3.client("secretsmanager", config=AWS_LIMITS),
+        settings["SECRET_ID"],
+        required=["recall_api_key"],
+    )
+    recall = RecallClient(
+        session,
+        base_url=settings["RECALL_BASE_URL"],
+        api_key=secrets.get().recall_api_key,
+        budget=SharedBudget(
+            stores.workspace, parse_limits(environment.get("RECALL_LIMITS", "")), clock=clock
+        ),
+        clock=clock,
+    )
+    queue = Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"])
+    bus = EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"])
+    doors = CalendarDoors(
+        calendars=stores.calendars,
+        meetings=stores.meetings,
+        accounts=stores.accounts,
+        recall=recall,
+        queue=queue,
+        events=bus,
+    )
+    observer = Observer(stores, bus, clock=clock, log=log)
+    sweeper = Sweeper(
+        recall,
+        stores,
+        queue=queue,
+        observer=observer,
+        actor=Actor(recall, stores, observer=observer, bus=bus, clock=clock, log=log),
+        refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
+        clock=clock,
+        unique=unique,
+        log=log,
+        settings=SweepSettings(by_calendar=settings["FEED_MODE"] == "calendar"),
+    )
+    return Service(
+        sweeper=sweeper,
+        bots=BotReports(stores, bus),
+        doors=doors,
+        queue=queue,
+        log=log,
+        clock=clock,
+    )
+
+
+def handler(event: dict[str, Any], context: Any) -> Answer:
+    """An SQS batch in; `{"batchItemFailures": [...]}` names what must come back."""
+    parts = service()
+    parts.log.begin(context.aws_request_id)
+    return answer(
+        event,
+        feed=parts.feed,
+        single=parts.single,
+        queue=parts.queue,
+        log=parts.log,
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )

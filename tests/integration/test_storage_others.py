@@ -1,0 +1,246 @@
+"""Settings, connect sessions, accounts, the workspace and API keys."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.connect import ConnectStatus
+from shared.domain.feed import Feed, OpenSweep
+from shared.domain.meeting import Override
+from shared.domain.rules import Choice
+from shared.errors import CallerError
+from shared.storage import ApiKey, Claim, Conflict, Stores
+from tests.integration.storage_values import NOW, session
+
+pytest_plugins = ("tests.tables",)
+
+OFF = Override(choice=Choice.OFF, set_by="ada", set_at=NOW)
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for _ in range(levels):
+        document = {"deeper": document}
+    return document
+
+
+def test_rules_are_replaced_as_a_whole(stores: Stores) -> None:
+    assert stores.settings.rules("tenant:t") is None
+    stores.settings.put_rules("tenant:t", {"rsvp": "any", "min_others": 2}, by="k1", at=NOW)
+    stores.settings.put_rules("tenant:t", {"rsvp": "accepted"}, by="k1", at=NOW)
+    stores.settings.put_rules("default", {}, by="k1", at=NOW)
+
+    assert stores.settings.rules("tenant:t") == {"rsvp": "accepted"}
+    assert stores.settings.rules_of(["default", "tenant:t", "entity:t:e"]) == {
+        "default": {},
+        "tenant:t": {"rsvp": "accepted"},
+    }
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"bot": {"config": {"default": 1, "null": None, "self": {"attr_name": [1, "a"]}}}},
+        {"n": [0, -1, 1.5, 1e100, 10**37, 0.1, True, False]},
+        _nested(30),
+    ],
+)
+def test_any_reasonable_document_is_kept(stores: Stores, document: dict[str, Any]) -> None:
+    stores.settings.put_rules("default", document, by="k1", at=NOW)
+
+    assert document == stores.settings.rules("default")
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ({"": 1}, "name_empty"),
+        ({"n": [{"m": 10**38}]}, "number_out_of_range"),
+        ({"n": 1e200}, "number_out_of_range"),
+        ({"n": 1e-200}, "number_out_of_range"),
+        ({"n": float("nan")}, "number_out_of_range"),
+        ({"n": float("-inf")}, "number_out_of_range"),
+        (_nested(31), "document_too_deep"),
+        (_nested(900), "document_too_deep"),
+    ],
+)
+def test_what_cannot_be_kept_is_the_callers_mistake(
+    stores: Stores, document: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(CallerError) as caught:
+        stores.settings.put_rules("default", document, by="k1", at=NOW)
+
+    assert caught.value.code == code
+
+
+def test_half_a_character_is_replaced(stores: Stores) -> None:
+    stores.settings.put_rules("default", {"bot_name": "N\ud83d"}, by="k1", at=NOW)
+
+    assert stores.settings.rules("default") == {"bot_name": "N?"}
+
+
+def test_series_overrides(stores: Stores) -> None:
+    assert stores.settings.series_override("c", "s") is None
+    stores.settings.put_series_override("c", "s", OFF)
+    stores.settings.put_series_override("c", "plain", Override())
+
+    assert stores.settings.series_override("c", "s") == OFF
+    assert stores.settings.series_overrides([("c", "s"), ("c", "plain"), ("d", "s")]) == {
+        ("c", "s"): OFF,
+        ("c", "plain"): Override(),
+    }
+    assert stores.settings.series_overrides([]) == {}
+
+
+def test_a_session_moves_on_under_its_lock(stores: Stores) -> None:
+    added = stores.sessions.add(session(metadata={"default": "x"}, sealed_code=b"\x00\xff"))
+    opened = stores.sessions.save(replace(added, status=ConnectStatus.OPENED))
+
+    assert (added.version, opened.version) == (1, 2)
+    assert opened == stores.sessions.get("session-1")
+    with pytest.raises(Conflict):
+        stores.sessions.save(replace(added, status=ConnectStatus.FAILED))
+    with pytest.raises(Conflict):
+        stores.sessions.add(session())
+    assert stores.sessions.get("nobody") is None
+
+
+def test_one_of_many_callbacks_takes_a_session(stores: Stores) -> None:
+    added = stores.sessions.add(session())
+
+    def consent(number: int) -> bool:
+        taken = replace(added, status=ConnectStatus.CONSENTED, state_hash=str(number))
+        try:
+            stores.sessions.save(taken)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(consent, range(8))).count(True) == 1
+
+
+def test_only_waiting_sessions_wait_oldest_first(stores: Stores) -> None:
+    for name, age, status in [
+        ("young", 1, ConnectStatus.WAITING),
+        ("old", 9, ConnectStatus.WAITING),
+        ("done", 5, ConnectStatus.DONE),
+    ]:
+        created_at = NOW - timedelta(minutes=age)
+        stores.sessions.add(session(name, created_at=created_at, status=status, sealed_token=b"t"))
+
+    waiting = stores.sessions.waiting(limit=10)
+
+    assert [item.session_id for item in waiting] == ["old", "young"]
+    assert [item.sealed_token for item in waiting] == [b"t", b"t"]
+    stores.sessions.save(replace(waiting[0], status=ConnectStatus.DONE, sealed_token=None))
+    assert [item.session_id for item in stores.sessions.waiting(limit=10)] == ["young"]
+
+
+def test_the_first_claim_stands(stores: Stores) -> None:
+    first = stores.accounts.claim("a", claim_id="1")
+
+    assert first == Claim(account_key="a", claim_id="1", calendar_id=None)
+    assert stores.accounts.claim("a", claim_id="2") == first
+    assert stores.accounts.get("a") == first
+    assert stores.accounts.get("b") is None
+
+
+def test_racing_claims_agree(stores: Stores) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda n: stores.accounts.claim("a", claim_id=str(n)), range(8)))
+
+    assert set(claims) == {stores.accounts.get("a")}
+
+
+def test_only_the_claimant_assigns(stores: Stores) -> None:
+    stores.accounts.claim("a", claim_id="1")
+
+    with pytest.raises(Conflict):
+        stores.accounts.assign("a", claim_id="2", calendar_id="c")
+    with pytest.raises(Conflict):
+        stores.accounts.assign("unclaimed", claim_id="1", calendar_id="c")
+    stores.accounts.assign("a", claim_id="1", calendar_id="c")
+    stores.accounts.assign("a", claim_id="1", calendar_id="c")
+
+    assert stores.accounts.claim("a", claim_id="3") == Claim(
+        account_key="a", claim_id="1", calendar_id="c"
+    )
+    assert stores.accounts.get("unclaimed") is None
+
+
+def test_an_account_is_freed_by_its_calendar_only(stores: Stores) -> None:
+    stores.accounts.claim("a", claim_id="1")
+    assert not stores.accounts.release("a", calendar_id="c")
+    stores.accounts.assign("a", claim_id="1", calendar_id="c")
+
+    assert not stores.accounts.release("a", calendar_id="other")
+    assert not stores.accounts.release("a", calendar_id=None)
+    assert stores.accounts.release("a", calendar_id="c")
+    assert not stores.accounts.release("a", calendar_id="c")
+    assert not stores.accounts.release("a", calendar_id=None)
+    assert stores.accounts.claim("a", claim_id="2").claim_id == "2"
+    assert stores.accounts.release("a", calendar_id=None)
+
+
+def test_the_feed(stores: Stores) -> None:
+    assert stores.workspace.feed() == Feed()
+    full = Feed(
+        cursor=NOW,
+        swept_at=NOW + timedelta(microseconds=7),
+        open=OpenSweep(next_page="https://x/?cursor=1", started_at=NOW, list_started=NOW),
+        refused=True,
+    )
+    stores.workspace.save_feed(full)
+    assert stores.workspace.feed() == full
+    stores.workspace.save_feed(Feed(cursor=NOW))
+    assert stores.workspace.feed() == Feed(cursor=NOW)
+
+
+def test_budgets_are_written_by_compare_and_swap(stores: Stores) -> None:
+    assert stores.workspace.read_budget("list") == ({}, 0)
+    assert stores.workspace.write_budget("list", {356_000_000: 2}, version=0)
+    assert not stores.workspace.write_budget("list", {1: 1}, version=0)
+    assert stores.workspace.read_budget("list") == ({356_000_000: 2}, 1)
+    assert stores.workspace.write_budget("list", {}, version=1)
+    assert not stores.workspace.write_budget("list", {1: 1}, version=1)
+    assert stores.workspace.read_budget("list") == ({}, 2)
+    assert stores.workspace.read_budget("other") == ({}, 0)
+
+
+def test_racing_spenders_never_spend_a_token_twice(stores: Stores) -> None:
+    def spend(_: int) -> None:
+        while True:
+            slots, version = stores.workspace.read_budget("list")
+            if stores.workspace.write_budget("list", {1: slots.get(1, 0) + 1}, version=version):
+                return
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(spend, range(12)))
+
+    assert stores.workspace.read_budget("list") == ({1: 12}, 12)
+
+
+def test_reports(stores: Stores) -> None:
+    assert stores.workspace.report("drift") is None
+    stores.workspace.put_report("drift", {"missing": [], "checked": 12, "at": None})
+    assert stores.workspace.report("drift") == {"missing": [], "checked": 12, "at": None}
+    assert stores.workspace.report("audit") is None
+
+
+def test_api_keys(stores: Stores) -> None:
+    key = ApiKey(
+        prefix="rk_1", digest="d", scopes=frozenset({"a", "b"}), name="host", created_at=NOW
+    )
+    bare = replace(key, prefix="rk_2", scopes=frozenset(), revoked_at=NOW)
+    stores.api_keys.put(key)
+    stores.api_keys.put(bare)
+
+    assert stores.api_keys.get("rk_1") == key
+    assert stores.api_keys.get("rk_2") == bare
+    assert stores.api_keys.get("rk_3") is None
