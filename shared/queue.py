@@ -45,7 +45,8 @@ __all__ = [
     "parse",
 ]
 
-VISIBILITY_SECONDS_MAX = 43_200
+# SQS hides a message for 12 hours at most, counted from when it was received.
+DEFER_SECONDS_MAX = 11 * 3600
 _SQS_ID = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", flags=re.ASCII)
 
 
@@ -99,8 +100,8 @@ class Queue:
             )
 
     def defer(self, receipt_handle: str, *, seconds: float) -> None:
-        """Let a received message come back after so many seconds (at most 12 hours)."""
-        timeout = min(max(ceil(seconds), 0), VISIBILITY_SECONDS_MAX)
+        """Let a received message come back after so many seconds (at most 11 hours)."""
+        timeout = min(max(ceil(seconds), 0), DEFER_SECONDS_MAX)
         with _refusals():
             self._client.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=timeout

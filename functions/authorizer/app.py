@@ -51,7 +51,7 @@ def authorize(event: dict[str, Any], service: Service) -> Answer:
     """Storage errors pass through: the gateway answers 500, and nobody is let in."""
     api_key = _known(_bearer(event), api_keys=service.api_keys)
     if api_key is None or not may_call(api_key.scopes, route=event["routeKey"]):
-        service.log.count("calls_refused")
+        service.log.count("CallRefused")
         return {"isAuthorized": False}
     return {
         "isAuthorized": True,

@@ -67,11 +67,11 @@ def receive(event: Event, service: Service) -> Reply:
         return _receive(event, service)
     except TransientError as error:
         service.log.warning("delivery not taken", code=error.code)
-        service.log.count("webhooks_not_taken")
+        service.log.count("DeliveryNotTaken")
         return _reply(503)
     except PermanentError as error:
         service.log.crash("delivery cannot be verified", error)
-        service.log.count("webhooks_unverifiable")
+        service.log.count("DeliveryUnverifiable")
         return _reply(500)
 
 
@@ -81,7 +81,7 @@ def _receive(event: Event, service: Service) -> Reply:
     secrets = service.secrets.get().webhook_secrets
     delivery_id = verified_delivery(body, event.get("headers") or {}, secrets=secrets, now=now)
     if delivery_id is None:
-        service.log.count("webhooks_refused")
+        service.log.count("DeliveryRefused")
         return _reply(401)
     return _reply(_take(body, delivery_id=delivery_id, service=service, received_at=now))
 
@@ -89,13 +89,13 @@ def _receive(event: Event, service: Service) -> Reply:
 def _take(body: bytes, *, delivery_id: str, service: Service, received_at: datetime) -> int:
     """The status for a verified delivery."""
     if len(body) > BODY_BYTES_MAX:
-        service.log.count("webhooks_too_large")
+        service.log.count("DeliveryTooLarge")
         return 413
     message = _message(body, service=service, received_at=received_at)
     if message is None:
         return 204
     if len(encode(message)) > BODY_BYTES_MAX:
-        service.log.count("webhooks_too_large")
+        service.log.count("DeliveryTooLarge")
         return 413
     service.queue.send(message, unique=delivery_id)
     return 204
@@ -106,10 +106,10 @@ def _message(body: bytes, *, service: Service, received_at: datetime) -> Message
     try:
         message = message_of(body, received_at=received_at)
     except UnreadableError:
-        service.log.count("webhooks_unreadable")
+        service.log.count("DeliveryUnreadable")
         return None
     if message is None:
-        service.log.count("webhooks_ignored")
+        service.log.count("DeliveryIgnored")
     return message
 
 

@@ -217,14 +217,14 @@ def _answer_transient(error: TransientError, *, log: Log) -> Response[str]:
 
 def _answer_permanent(error: PermanentError, *, log: Log) -> Response[str]:
     log.crash("request failed until an operator acts", error)
-    log.count("requests_failed")
+    log.count("RequestFailed")
     status = 502 if error.code.startswith(UPSTREAM_PREFIXES) else 500
     return problem(status, error.code, detail="This needs the operator of the service.")
 
 
 def _answer_bug(error: Exception, *, log: Log) -> Response[str]:
     log.crash("request failed on a bug", error)
-    log.count("requests_failed")
+    log.count("RequestFailed")
     return problem(500, "internal_error")
 
 

@@ -141,7 +141,7 @@ class _Batch:
             self.log.crash("message failed until an operator acts", error)
         except Exception as error:  # noqa: BLE001 - a bug with one message must not stop the others
             self.log.crash("message failed on a bug", error)
-        self.log.count("messages_failed")
+        self.log.count("MessageFailed")
         return _backoff(receives)
 
     def _fail(self, record: _Record, *, seconds: float) -> None:
@@ -159,7 +159,7 @@ def _record(raw: dict[str, Any], *, parse: Callable[[str], Message], log: Log) -
         message = parse(raw["body"])
     except PermanentError as error:
         log.crash("message cannot be read", error, message_id=raw["messageId"])
-        log.count("messages_malformed")
+        log.count("MessageMalformed")
         message = None
     return _Record(
         message=message,
