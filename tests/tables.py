@@ -96,6 +96,14 @@ def tables(aws_settings: None, dynamodb_local: str | None) -> Iterator[Tables]:
 
 
 @pytest.fixture
+def other_tables(tables: Tables) -> Iterator[Tables]:
+    """A second stack beside the first."""
+    made = create_tables(host=tables.host)
+    yield made
+    drop_tables(made)
+
+
+@pytest.fixture
 def stores(tables: Tables) -> Stores:
     return open_stores(tables)
 

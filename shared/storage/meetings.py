@@ -202,7 +202,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         start_time=event.start,
         end_time=event.end,
         event=_event_map(event),
-        attendees=[_attendee_map(attendee) for attendee in kept_attendees(event)],
+        attendees=[_attendee_map(attendee) for attendee in _kept_attendees(event)],
         bots=[_bot_map(bot) for bot in meeting.bots[-BOTS_MAX:]],
         decision=_decision_map(meeting.decision),
         override=override_map(meeting.override),
@@ -217,14 +217,16 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
     )
 
 
-def kept_attendees(event: Event) -> tuple[Attendee, ...]:
+def _kept_attendees(event: Event) -> tuple[Attendee, ...]:
     """The attendees that a row keeps, in their order."""
-    if len(event.attendees) <= ATTENDEES_MAX:
-        return event.attendees
-    vital = [a for a in event.attendees if a.is_owner or a.email == event.organizer_email]
-    others = [a for a in event.attendees if a not in vital]
-    kept = {*vital, *others[: max(0, ATTENDEES_MAX - len(vital))]}
-    return tuple(a for a in event.attendees if a in kept)[:ATTENDEES_MAX]
+    places = range(len(event.attendees))
+    vital = {place for place in places if _is_vital(event.attendees[place], event=event)}
+    ranked = [*sorted(vital), *(place for place in places if place not in vital)]
+    return tuple(event.attendees[place] for place in sorted(ranked[:ATTENDEES_MAX]))
+
+
+def _is_vital(attendee: Attendee, *, event: Event) -> bool:
+    return attendee.is_owner or attendee.email == event.organizer_email
 
 
 def _index_key(meeting: Meeting) -> str | None:

@@ -36,7 +36,7 @@ Item = dict[str, dict[str, Any]]
 
 
 def connect(tables: Tables) -> Connection:
-    """One connection for all tables of a process: a second one costs another 100 ms.
+    """One connection for all tables of a process: a second one costs another 60 ms.
 
     At DEBUG both libraries would log whole rows, with titles and addresses in them.
     """

@@ -30,7 +30,6 @@ from shared.storage.meetings import MeetingRow
 from shared.storage.sessions import SessionRow
 from shared.storage.tables import CALENDARS, MEETINGS, SESSIONS, Schema
 from tests.integration.storage_values import NOW, calendar, event, meeting, session
-from tests.tables import REGION, create_tables
 
 pytest_plugins = ("tests.tables",)
 
@@ -167,9 +166,8 @@ def test_a_method_makes_its_data_calls_and_no_other(
     assert expected == dict(calls)
 
 
-def test_two_stacks_in_one_process_do_not_mix(tables: Tables) -> None:
-    other = create_tables(host=tables.host)
-    here, there = open_stores(tables), open_stores(other)
+def test_two_stacks_in_one_process_do_not_mix(tables: Tables, other_tables: Tables) -> None:
+    here, there = open_stores(tables), open_stores(other_tables)
     here.calendars.add(calendar(entity_id="here"))
     there.calendars.add(calendar(entity_id="there"))
     here.meetings.save(meeting())
@@ -180,7 +178,7 @@ def test_two_stacks_in_one_process_do_not_mix(tables: Tables) -> None:
 
 
 def test_a_store_without_a_table_names_it() -> None:
-    stores = open_stores(Tables(region=REGION, calendars="c"))
+    stores = open_stores(Tables(region="us-east-1", calendars="c"))
 
     with pytest.raises(PermanentError, match="meetings") as caught:
         _ = stores.meetings
@@ -241,7 +239,7 @@ def test_an_unreachable_database_is_a_matter_of_time(aws_settings: None) -> None
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         host = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        stores = open_stores(Tables(region=REGION, host=host, calendars="c"))
+        stores = open_stores(Tables(region="us-east-1", host=host, calendars="c"))
 
         with pytest.raises(StorageUnavailable):
             stores.calendars.get("c")
@@ -275,7 +273,7 @@ def test_rows_are_readable_in_the_console(tables: Tables) -> None:
             released=frozenset({"old"}),
         )
     )
-    client = boto3.client("dynamodb", region_name=REGION, endpoint_url=tables.host)
+    client = boto3.client("dynamodb", region_name=tables.region, endpoint_url=tables.host)
 
     (row,) = client.scan(TableName=tables.meetings)["Items"]
 
@@ -299,7 +297,7 @@ def test_sealed_bytes_are_binary_and_sessions_expire(tables: Tables) -> None:
     stores = open_stores(tables)
     ends = NOW + timedelta(hours=1, microseconds=1)
     stores.sessions.add(session(sealed_token=b"\x00\x01", expires_at=ends))
-    client = boto3.client("dynamodb", region_name=REGION, endpoint_url=tables.host)
+    client = boto3.client("dynamodb", region_name=tables.region, endpoint_url=tables.host)
 
     (row,) = client.scan(TableName=tables.sessions)["Items"]
 
