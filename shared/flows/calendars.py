@@ -32,10 +32,11 @@ from shared.observability import Log
 from shared.providers import granted_calendar
 from shared.providers.clients import OAuthClient, OAuthClients
 from shared.recall.errors import NotFound
-from shared.storage.calendars import CalendarChanges
+from shared.storage.calendars import CalendarChanges, CalendarStore
 
 DELETED_AT_RECALL = "deleted_at_recall"
 MERGED = "merged"
+ID_LENGTH_MAX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +77,10 @@ class _Account:
     refresh_token: Secret
 
 
-def existing(doors: CalendarDoors, calendar_id: str) -> Calendar:
+def existing(calendars: CalendarStore, calendar_id: str) -> Calendar:
     """The calendar, or CallerError `calendar_not_found` (404)."""
-    calendar = doors.calendars.get(calendar_id)
+    fits = 0 < len(calendar_id) <= ID_LENGTH_MAX
+    calendar = calendars.get(calendar_id) if fits else None
     if calendar is None:
         raise not_found()
     return calendar
@@ -96,7 +98,7 @@ def add(
     Errors: CallerError `grant_invalid`, `scope_missing`, `oauth_client_refused`,
     `platform_not_offered`.
     """
-    client = _client(clients, wanted.platform, wanted.grant)
+    client = _client(clients, wanted.platform, grant=wanted.grant)
     account = _account(client, wanted.grant)
     arrival = Arrival(
         tenant_id=wanted.tenant_id,
@@ -125,11 +127,11 @@ def edit(
     Errors: CallerError `calendar_not_found`, `account_taken` (409: the entity has this account
     already), `account_mismatch` (409: the token is another account's), and those of `add`.
     """
-    calendar = existing(doors, calendar_id)
+    calendar = existing(doors.calendars, calendar_id)
     if changes.grant is not None:
-        calendar = _reconnected(doors, calendar, changes.grant, clients=clients, now=now)
+        calendar = _reconnected(doors, calendar, grant=changes.grant, clients=clients, now=now)
     if changes.metadata is not None:
-        calendar = _changed(doors, calendar, {"metadata": changes.metadata}, now=now)
+        calendar = _changed(doors, calendar, changes={"metadata": changes.metadata}, now=now)
     if changes.entity_id is not None and changes.entity_id != calendar.entity_id:
         calendar = _moved(doors, calendar, entity_id=changes.entity_id, now=now)
     return calendar
@@ -139,12 +141,13 @@ def delete(
     doors: CalendarDoors, calendar_id: str, *, clients: OAuthClients, log: Log, now: datetime
 ) -> None:
     """See `removal.remove`; 404 when it is gone already."""
-    remove(doors, existing(doors, calendar_id), clients=clients, log=log, now=now)
+    remove(doors, existing(doors.calendars, calendar_id), clients=clients, log=log, now=now)
 
 
 def resync(doors: CalendarDoors, calendar_id: str, *, now: datetime) -> None:
     """Owe the calendar a full read and ring for it."""
-    _changed(doors, existing(doors, calendar_id), {"read_since": EPOCH, "read_next": None}, now=now)
+    calendar = existing(doors.calendars, calendar_id)
+    _changed(doors, calendar, changes={"read_since": EPOCH}, now=now)
     doors.queue.ring(received_at=now, calendar_id=calendar_id)
 
 
@@ -199,7 +202,7 @@ def status_changes(known: Calendar, shown: RecallCalendar | None) -> CalendarCha
     changes: CalendarChanges = {"status": status, "status_reason": reason}
     if status is CalendarStatus.CONNECTED and _was_cut_off(known):
         # Recall took the bots off meanwhile; a full read finds what is missing.
-        changes |= {"read_since": EPOCH, "read_next": None}
+        changes["read_since"] = EPOCH
     return changes
 
 
@@ -218,24 +221,18 @@ def status_notices(
     if status is CalendarStatus.CONNECTED:
         back = _was_cut_off(known)
         return (
-            CalendarConnected(
-                **about, occurred_at=now, platform=known.platform, reconnected=back
-            ),
+            CalendarConnected(**about, occurred_at=now, platform=known.platform, reconnected=back),
         )
     if status is CalendarStatus.DISCONNECTED:
         reason = changes["status_reason"]
         return (
-            CalendarDisconnected(
-                **about, occurred_at=now, platform=known.platform, reason=reason
-            ),
+            CalendarDisconnected(**about, occurred_at=now, platform=known.platform, reason=reason),
         )
     return ()
 
 
 def _was_cut_off(known: Calendar) -> bool:
-    return (
-        known.status is CalendarStatus.DISCONNECTED or known.status_reason == RECONNECTING
-    )
+    return known.status is CalendarStatus.DISCONNECTED or known.status_reason == RECONNECTING
 
 
 def _name_account(
@@ -275,12 +272,11 @@ def _merge(
     doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=older.calendar_id)
     survivor = doors.calendars.change(older.calendar_id, email=email, updated_at=now)
     # From here on a refresh of the other one, whoever asks for it, finishes the merge.
-    _changed(
-        doors,
-        newer,
-        {"status": CalendarStatus.DISCONNECTED, "status_reason": MERGED, "read_since": None},
-        now=now,
-    )
+    merged: CalendarChanges = {
+        "status": CalendarStatus.DISCONNECTED,
+        "status_reason": MERGED,
+    }
+    _changed(doors, newer, changes=merged, now=now)
     doors.queue.ring(received_at=now, calendar_id=older.calendar_id)
     _finish_merge(doors, newer, now=now)
     return survivor
@@ -292,7 +288,7 @@ def _finish_merge(doors: CalendarDoors, merged: Calendar, *, now: datetime) -> N
 
 
 def _changed(
-    doors: CalendarDoors, calendar: Calendar, changes: CalendarChanges, *, now: datetime
+    doors: CalendarDoors, calendar: Calendar, *, changes: CalendarChanges, now: datetime
 ) -> Calendar:
     changed = doors.calendars.change(calendar.calendar_id, updated_at=now, **changes)
     if changed is None:
@@ -300,9 +296,7 @@ def _changed(
     return changed
 
 
-def _moved(
-    doors: CalendarDoors, calendar: Calendar, *, entity_id: str, now: datetime
-) -> Calendar:
+def _moved(doors: CalendarDoors, calendar: Calendar, *, entity_id: str, now: datetime) -> Calendar:
     """The new claim first and the old one last: a crash leaves one too many, not one too few."""
     if calendar.email is not None:
         _claim_for(doors, calendar, entity_id=entity_id)
@@ -311,10 +305,7 @@ def _moved(
     )
     # Another entity, other rules: its meetings are decided anew.
     moved = _changed(
-        doors,
-        calendar,
-        {"entity_id": entity_id, "read_since": EPOCH, "read_next": None},
-        now=now,
+        doors, calendar, changes={"entity_id": entity_id, "read_since": EPOCH}, now=now
     )
     if calendar.account_key is not None:
         doors.accounts.release(calendar.account_key, calendar_id=calendar.calendar_id)
@@ -340,18 +331,16 @@ def _claim_for(doors: CalendarDoors, calendar: Calendar, *, entity_id: str) -> N
 def _reconnected(
     doors: CalendarDoors,
     calendar: Calendar,
-    grant: TokenInHand,
     *,
+    grant: TokenInHand,
     clients: OAuthClients,
     now: datetime,
 ) -> Calendar:
-    client = _client(clients, calendar.platform, grant)
+    client = _client(clients, calendar.platform, grant=grant)
     account = _account(client, grant)
     if not _same_account(calendar.email, account.email):
         message = "The token is another account's."
-        raise CallerError(
-            "account_mismatch", message, status=409, field="oauth_refresh_token"
-        )
+        raise CallerError("account_mismatch", message, status=409, field="oauth_refresh_token")
     credentials = Credentials(
         client_id=client.client_id,
         client_secret=client.client_secret,
@@ -370,12 +359,10 @@ def _same_account(known: str | None, told: str | None) -> bool:
     return known is None or told is None or known.casefold() == told.casefold()
 
 
-def _client(clients: OAuthClients, platform: Platform, grant: TokenInHand) -> OAuthClient:
+def _client(clients: OAuthClients, platform: Platform, *, grant: TokenInHand) -> OAuthClient:
     if grant.client_id is None or grant.client_secret is None:
         return clients.ours(platform)
-    return clients.given(
-        platform, client_id=grant.client_id, client_secret=grant.client_secret
-    )
+    return clients.given(platform, client_id=grant.client_id, client_secret=grant.client_secret)
 
 
 def _account(client: OAuthClient, grant: TokenInHand) -> _Account:
@@ -392,9 +379,7 @@ def _account(client: OAuthClient, grant: TokenInHand) -> _Account:
         raise CallerError(error.code, error.message, field="oauth_client_id") from None
     if answer.scopes and not granted_calendar(client.provider, answer.scopes):
         raise _refused_grant("scope_missing", "The grant does not open the calendar.")
-    return _Account(
-        email=answer.email, refresh_token=answer.refresh_token or grant.refresh_token
-    )
+    return _Account(email=answer.email, refresh_token=answer.refresh_token or grant.refresh_token)
 
 
 def _refused_grant(code: str, message: str) -> CallerError:

@@ -20,6 +20,7 @@ from shared.domain.connect import (
 )
 from shared.domain.link import (
     CHANCE_BYTES,
+    SESSION_ID,
     SESSION_ID_BYTES,
     SESSION_PREFIX,
     code_verifier,
@@ -101,7 +102,7 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class PlainPage:
     """A plain page, where no return address can be trusted."""
 
     refusal: Refusal
@@ -158,9 +159,7 @@ def connect_url(doors: BrowserDoors, session_id: str) -> str:
     return f"{doors.public_url}/connect/{token.reveal()}"
 
 
-def complete(
-    doors: ConnectDoors, session_id: str, *, code: Secret, now: datetime
-) -> Landed:
+def complete(doors: ConnectDoors, session_id: str, *, code: Secret, now: datetime) -> Landed:
     """Redeem the consent in the host's own session with the code from the return address.
 
     A repeated call goes on where the last one stopped and answers the same calendar.
@@ -168,7 +167,8 @@ def complete(
     (409), `completion_code_invalid` (403), the session's failure (409); TransientError while
     the provider or Recall is down: the consent waits sealed.
     """
-    session = doors.browser.sessions.get(session_id)
+    known = SESSION_ID.fullmatch(session_id)
+    session = doors.browser.sessions.get(session_id) if known else None
     if session is None:
         raise CallerError("session_not_found", "There is no such session.", status=404)
     _admit(doors, session, code=code, now=now)
@@ -185,11 +185,9 @@ def finish_waiting(doors: ConnectDoors, *, limit: int, now: datetime) -> int:
             _land(doors, session, now=now)
             landed += 1
         except TransientError as error:
-            doors.log.warning(
-                "consent still waits", session_id=session.session_id, code=error.code
-            )
+            doors.log.warning("consent still waits", session_id=session.session_id, code=error.code)
         except PermanentError as error:
-            doors.log.error("consent stuck", session_id=session.session_id, code=error.code)
+            doors.log.crash("consent stuck", error, session_id=session.session_id)
             doors.log.count("consents_stuck")
     return landed
 
@@ -199,7 +197,7 @@ def finish_waiting(doors: ConnectDoors, *, limit: int, now: datetime) -> int:
 
 def open_link(
     doors: BrowserDoors, token: str, *, cookie: Secret | None, now: datetime
-) -> Redirect | Notice:
+) -> Redirect | PlainPage:
     """Bind the session to this browser and send it to the provider.
 
     The link opens once; the browser that opened it may come back (reload, back button).
@@ -207,30 +205,30 @@ def open_link(
     link_secret = doors.secrets.get().link_secret
     session_id = session_of_link(token, link_secret=link_secret)
     if session_id is None:
-        return Notice(refusal=Refusal.LINK_UNKNOWN, status=404)
+        return PlainPage(refusal=Refusal.LINK_UNKNOWN, status=404)
     session = doors.sessions.get(session_id)
     if session is None or session.created_at + LINK_LIFE <= now:
-        return Notice(refusal=Refusal.LINK_EXPIRED, status=410)
+        return PlainPage(refusal=Refusal.LINK_EXPIRED, status=410)
     if not _may_open(session, cookie):
-        return Notice(refusal=Refusal.LINK_USED, status=410)
+        return PlainPage(refusal=Refusal.LINK_USED, status=410)
     return _to_provider(doors, session, cookie=cookie, now=now)
 
 
 def take_answer(
     doors: ConnectDoors,
     platform: Platform,
-    answer: ProviderAnswer,
     *,
+    answer: ProviderAnswer,
     cookie: Secret | None,
     now: datetime,
-) -> Redirect | Notice:
+) -> Redirect | PlainPage:
     """The provider sent the browser back: keep the code sealed, send the browser home.
 
     Without a session of ours behind the state no return address can be trusted.
     """
     session = _session_of(doors.browser, answer.state)
     if session is None:
-        return Notice(refusal=Refusal.STATE_UNKNOWN, status=400)
+        return PlainPage(refusal=Refusal.STATE_UNKNOWN, status=400)
     if session.state_expires_at is None:
         return _home(session, Refusal.STATE_REPLAYED)
     refusal = _answer_refusal(
@@ -257,7 +255,7 @@ def _may_open(session: ConnectSession, cookie: Secret | None) -> bool:
 
 def _to_provider(
     doors: BrowserDoors, session: ConnectSession, *, cookie: Secret | None, now: datetime
-) -> Redirect | Notice:
+) -> Redirect | PlainPage:
     # A browser keeps its cookie, or the second of two links in it would break the first.
     browser = cookie or Secret(doors.chance(CHANCE_BYTES))
     state = new_state(session.session_id, chance=doors.chance(CHANCE_BYTES))
@@ -276,7 +274,7 @@ def _to_provider(
             )
         )
     except Conflict:
-        return Notice(refusal=Refusal.LINK_USED, status=410)
+        return PlainPage(refusal=Refusal.LINK_USED, status=410)
     location = authorize_location(
         client.provider,
         client_id=client.client_id,
@@ -309,7 +307,7 @@ def _answer_refusal(
     provider = doors.clients.ours(session.platform).provider
     checks = (
         (Refusal.PLATFORM_MISMATCH, platform is not session.platform),
-        (Refusal.STATE_EXPIRED, session.state_expires_at is None or session.state_expires_at <= now),
+        (Refusal.STATE_EXPIRED, _over(session.state_expires_at, now=now)),
         (Refusal.WRONG_BROWSER, not matches(cookie, session.cookie_hash)),
         (
             Refusal.ISSUER_MISMATCH,
@@ -323,6 +321,10 @@ def _answer_refusal(
         ),
     )
     return next((refusal for refusal, applies in checks if applies), None)
+
+
+def _over(moment: datetime | None, *, now: datetime) -> bool:
+    return moment is None or moment <= now
 
 
 def _plausible(code: str) -> bool:
@@ -367,9 +369,7 @@ def _finished_unconfirmed(
     except CallerError as error:
         return _home(session, Refusal(error.code))
     except (TransientError, PermanentError) as error:
-        doors.log.warning(
-            "consent not finished", session_id=session.session_id, code=error.code
-        )
+        doors.log.warning("consent not finished", session_id=session.session_id, code=error.code)
         kept = doors.browser.sessions.get(session.session_id)
         if kept is None or kept.status is not ConnectStatus.WAITING:
             return _home(session, Refusal.PROVIDER_ERROR)
@@ -388,9 +388,7 @@ def _home_with(session: ConnectSession, answers: dict[str, str]) -> str:
 # From a consent to a calendar.
 
 
-def _admit(
-    doors: ConnectDoors, session: ConnectSession, *, code: Secret, now: datetime
-) -> None:
+def _admit(doors: ConnectDoors, session: ConnectSession, *, code: Secret, now: datetime) -> None:
     """Only the code that the return address carried, for five minutes."""
     if session.status is ConnectStatus.FAILED:
         raise _failed(Refusal(session.failure or Refusal.PROVIDER_ERROR))
@@ -414,7 +412,7 @@ def _count_wrong_code(sessions: SessionStore, session: ConnectSession) -> None:
         return
     counted = replace(session, wrong_codes=session.wrong_codes + 1)
     if counted.wrong_codes >= WRONG_CODES_MAX:
-        _fail(sessions, counted, Refusal.COMPLETION_CODE_INVALID)
+        _fail(sessions, counted, refusal=Refusal.COMPLETION_CODE_INVALID)
         return
     sessions.save(counted)
 
@@ -435,21 +433,18 @@ def _redeemed(doors: ConnectDoors, session: ConnectSession, *, now: datetime) ->
     """Exchange the code and seal the token before anything else, because a code works once."""
     if session.redeeming_until is not None and now < session.redeeming_until:
         raise TransientError("session_busy", "It is being completed.", retry_after=BUSY_SECONDS)
-    session = doors.browser.sessions.save(
-        replace(session, redeeming_until=now + REDEEMING_LIFE)
-    )
+    session = doors.browser.sessions.save(replace(session, redeeming_until=now + REDEEMING_LIFE))
     try:
         grant = _exchange(doors.browser, session)
     except CallerError as error:
-        raise _fail(doors.browser.sessions, session, Refusal(error.code)) from None
+        raise _fail(doors.browser.sessions, session, refusal=Refusal(error.code)) from None
     except (TransientError, PermanentError):
         doors.browser.sessions.save(replace(session, redeeming_until=None))
         raise
-    refusal = _grant_refusal(doors.browser, session, grant)
+    refusal = _grant_refusal(doors.browser, session, grant=grant)
     if refusal is not None or grant.refresh_token is None:
-        raise _fail(
-            doors.browser.sessions, session, refusal or Refusal.REFRESH_TOKEN_MISSING
-        )
+        refusal = refusal or Refusal.REFRESH_TOKEN_MISSING
+        raise _fail(doors.browser.sessions, session, refusal=refusal)
     context = _context(session, "token")
     return doors.browser.sessions.save(
         replace(
@@ -474,9 +469,7 @@ def _exchange(doors: BrowserDoors, session: ConnectSession) -> Grant:
     )
 
 
-def _grant_refusal(
-    doors: BrowserDoors, session: ConnectSession, grant: Grant
-) -> Refusal | None:
+def _grant_refusal(doors: BrowserDoors, session: ConnectSession, *, grant: Grant) -> Refusal | None:
     provider = doors.clients.ours(session.platform).provider
     if not granted_calendar(provider, grant.scopes):
         return Refusal.SCOPE_MISSING
@@ -491,9 +484,7 @@ def _grant_refusal(
 def _land(doors: ConnectDoors, session: ConnectSession, *, now: datetime) -> Landed:
     """Hand the token to Recall; the session keeps it sealed until Recall has it."""
     client = doors.browser.clients.ours(session.platform)
-    token = doors.browser.seal.open(
-        session.sealed_token or b"", context=_context(session, "token")
-    )
+    token = doors.browser.seal.open(session.sealed_token or b"", context=_context(session, "token"))
     arrival = Arrival(
         tenant_id=session.tenant_id,
         entity_id=session.entity_id,
@@ -509,13 +500,13 @@ def _land(doors: ConnectDoors, session: ConnectSession, *, now: datetime) -> Lan
     try:
         landed = land(doors.calendar, arrival, now=now)
     except Refused:
-        _fail(doors.browser.sessions, session, Refusal.RECALL_REFUSED)
+        _fail(doors.browser.sessions, session, refusal=Refusal.RECALL_REFUSED)
         raise
-    return _landed(doors, session, landed, now=now)
+    return _landed(doors, session, landed=landed, now=now)
 
 
 def _landed(
-    doors: ConnectDoors, session: ConnectSession, landed: Landed, *, now: datetime
+    doors: ConnectDoors, session: ConnectSession, *, landed: Landed, now: datetime
 ) -> Landed:
     done = replace(
         session,
@@ -533,11 +524,11 @@ def _landed(
 
 
 def _landed_before(doors: ConnectDoors, session: ConnectSession) -> Landed:
-    calendar = existing(doors.calendar, session.calendar_id or "")
+    calendar = existing(doors.calendar.calendars, session.calendar_id or "")
     return Landed(calendar=calendar, created=False)
 
 
-def _fail(sessions: SessionStore, session: ConnectSession, refusal: Refusal) -> CallerError:
+def _fail(sessions: SessionStore, session: ConnectSession, *, refusal: Refusal) -> CallerError:
     sessions.save(
         replace(
             session,
@@ -559,7 +550,7 @@ def _account_wanted(doors: ConnectDoors, request: ConnectRequest) -> str | None:
     """The address that a link to reconnect insists on, as far as it is known."""
     if request.calendar_id is None:
         return None
-    calendar: Calendar = existing(doors.calendar, request.calendar_id)
+    calendar: Calendar = existing(doors.calendar.calendars, request.calendar_id)
     if not calendar.belongs_to(request.tenant_id, request.entity_id):
         raise CallerError(
             "calendar_not_found", "There is no such calendar.", status=404, field="calendar_id"

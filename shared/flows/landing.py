@@ -58,9 +58,7 @@ class Arrival:
     def account_key(self) -> str | None:
         if self.email is None:
             return None
-        return account_key(
-            self.tenant_id, self.entity_id, platform=self.platform, email=self.email
-        )
+        return account_key(self.tenant_id, self.entity_id, platform=self.platform, email=self.email)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +109,6 @@ def renew(
         status_reason=RECONNECTING if shown.status is CalendarStatus.CONNECTING else None,
         # Recall took the bots off while it was cut off; only a full read shows them missing.
         read_since=EPOCH,
-        read_next=None,
         updated_at=now,
     )
 
@@ -197,9 +194,7 @@ def _row(arrival: Arrival, shown: RecallCalendar) -> Calendar:
     )
 
 
-def _settle(
-    doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None, landed: Landed
-) -> None:
+def _settle(doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None, landed: Landed) -> None:
     """The account now belongs to this calendar."""
     calendar = landed.calendar
     if claim is None or claim.calendar_id == calendar.calendar_id:

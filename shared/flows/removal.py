@@ -37,8 +37,6 @@ def remove(
         calendar.calendar_id,
         status=CalendarStatus.DISCONNECTED,
         status_reason=DELETING,
-        read_since=None,
-        read_next=None,
         updated_at=now,
     )
     access_token = _access_token(doors, calendar)

@@ -11,7 +11,7 @@ from shared.domain.calendar import Platform
 from shared.domain.secret import Secret
 from shared.errors import CallerError
 from shared.providers.door import OAuthDoor
-from shared.providers.provider import Provider
+from shared.providers.provider import Provider, google, microsoft
 from shared.secrets import SecretStore
 
 
@@ -25,6 +25,25 @@ class OAuthClient:
     door: OAuthDoor
 
 
+def providers_of(settings: Mapping[str, str]) -> dict[Platform, Provider]:
+    """Both providers; a setting such as GOOGLE_TOKEN_URL that is blank means the real one."""
+    return {
+        Platform.GOOGLE: google(
+            authorize_url=settings.get("GOOGLE_AUTHORIZE_URL", ""),
+            token_url=settings.get("GOOGLE_TOKEN_URL", ""),
+            revoke_url=settings.get("GOOGLE_REVOKE_URL", ""),
+            userinfo_url=settings.get("GOOGLE_USERINFO_URL", ""),
+            issuer=settings.get("GOOGLE_ISSUER", ""),
+        ),
+        Platform.MICROSOFT: microsoft(
+            authorize_url=settings.get("MICROSOFT_AUTHORIZE_URL", ""),
+            token_url=settings.get("MICROSOFT_TOKEN_URL", ""),
+            userinfo_url=settings.get("MICROSOFT_USERINFO_URL", ""),
+            issuer=settings.get("MICROSOFT_ISSUER", ""),
+        ),
+    }
+
+
 class OAuthClients:
     """Ours from the stack's secret, read anew each time so that a rotation is seen."""
 
@@ -33,11 +52,11 @@ class OAuthClients:
         providers: Mapping[Platform, Provider],
         secrets: SecretStore,
         *,
-        session: requests.Session | None = None,
+        session: requests.Session,
     ) -> None:
         self._providers = providers
         self._secrets = secrets
-        self._session = session or requests.Session()
+        self._session = session
 
     def ours(self, platform: Platform) -> OAuthClient:
         """CallerError `platform_not_offered` when the operator entered no client for it."""
@@ -48,9 +67,7 @@ class OAuthClients:
             )
         return self.given(platform, client_id=client_id, client_secret=client_secret)
 
-    def given(
-        self, platform: Platform, *, client_id: str, client_secret: Secret
-    ) -> OAuthClient:
+    def given(self, platform: Platform, *, client_id: str, client_secret: Secret) -> OAuthClient:
         provider = self._providers[platform]
         return OAuthClient(
             provider=provider,

@@ -1,0 +1,124 @@
+"""The API of the host's backend: connect sessions, calendars, meetings, status."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.calendars.calendars import add_calendar_routes
+from functions.calendars.meetings import add_meeting_routes
+from functions.calendars.service import Service
+from functions.calendars.sessions import add_session_routes
+from functions.calendars.workspace import add_workspace_routes
+from shared.config import AWS_LIMITS, flag, listed, require
+from shared.entrypoints.http import routes
+from shared.entrypoints.idempotency import Idempotency
+from shared.events import EventBus
+from shared.observability import Log
+from shared.providers.clients import OAuthClients, providers_of
+from shared.queue import Queue
+from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.secrets import Seal, SecretStore
+from shared.storage import Tables, open_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from requests import Session
+
+CALLS_IN_FLIGHT = 1
+NEEDED = (
+    "AWS_REGION",
+    "PUBLIC_URL",
+    "CONNECT_SESSIONS_TABLE",
+    "ACCOUNTS_TABLE",
+    "CALENDARS_TABLE",
+    "MEETINGS_TABLE",
+    "SETTINGS_TABLE",
+    "WORKSPACE_TABLE",
+    "IDEMPOTENCY_TABLE",
+    "QUEUE_URL",
+    "BUS_NAME",
+    "SECRET_ID",
+    "SEAL_KEY_ID",
+    "RECALL_BASE_URL",
+)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """An HTTP API event (payload 2.0) in, its answer out."""
+    return _resolver().resolve(event, context)
+
+
+@cache
+def service() -> Service:
+    return compose(
+        os.environ,
+        session=new_session(CALLS_IN_FLIGHT),
+        clock=partial(datetime.now, UTC),
+        chance=secrets.token_urlsafe,
+    )
+
+
+def compose(
+    environment: Mapping[str, str],
+    *,
+    session: Session,
+    clock: Callable[[], datetime],
+    chance: Callable[[int], str],
+) -> Service:
+    """The function's parts; time, chance and the way to Recall and providers are given."""
+    settings = require(environment, *NEEDED)
+    limits = parse_limits(environment.get("RECALL_LIMITS", ""))
+    stores = open_stores(Tables.from_settings(settings))
+    secret_store = SecretStore(
+        boto3.client("secretsmanager", config=AWS_LIMITS), settings["SECRET_ID"]
+    )
+    budget = SharedBudget(stores.workspace, limits, clock=clock)
+    return Service(
+        stores=stores,
+        queue=Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"]),
+        events=EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"]),
+        secrets=secret_store,
+        seal=Seal(boto3.client("kms", config=AWS_LIMITS), settings["SEAL_KEY_ID"]),
+        clients=OAuthClients(providers_of(environment), secret_store, session=session),
+        recall=lambda: RecallClient(
+            session,
+            base_url=settings["RECALL_BASE_URL"],
+            api_key=secret_store.get().recall_api_key,
+            budget=budget,
+            clock=clock,
+        ),
+        limits=limits,
+        idempotency=Idempotency(
+            settings["IDEMPOTENCY_TABLE"], client=boto3.client("dynamodb", config=AWS_LIMITS)
+        ),
+        log=Log("calendars"),
+        clock=clock,
+        chance=chance,
+        public_url=settings["PUBLIC_URL"].rstrip("/"),
+        return_urls=listed(environment, "RETURN_URLS"),
+        allow_unconfirmed=flag(environment, "ALLOW_UNCONFIRMED"),
+    )
+
+
+def application(service: Service) -> APIGatewayHttpResolver:
+    """All routes over one set of doors."""
+    app = routes(service.log)
+    add_session_routes(app, service)
+    add_calendar_routes(app, service)
+    add_meeting_routes(app, service)
+    add_workspace_routes(app, service)
+    return app
+
+
+@cache
+def _resolver() -> APIGatewayHttpResolver:
+    return application(service())

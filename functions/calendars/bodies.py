@@ -1,0 +1,82 @@
+"""The bodies that the API takes; unknown keys and wrong types are refused, naming the field."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from shared.domain.calendar import Platform
+from shared.domain.rules import Choice
+from shared.entrypoints.http import Body
+
+DEFAULT_TENANT = "default"
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("only printable characters")
+    return text
+
+
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)
+]
+MetadataKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)
+]
+Metadata = Annotated[
+    dict[MetadataKey, Annotated[str, StringConstraints(max_length=500)]], Field(max_length=50)
+]
+# Recall's own limits, so that what passes here passes there.
+Token = Annotated[str, StringConstraints(min_length=1, max_length=10_000), Field(repr=False)]
+Credential = Annotated[str, StringConstraints(min_length=1, max_length=2_000), Field(repr=False)]
+
+
+class Scope(StrEnum):
+    """How far an override reaches."""
+
+    OCCURRENCE = "occurrence"
+    SERIES = "series"
+
+
+class ConnectSessionBody(Body):
+    """`calendar_id` makes a link that reconnects this calendar, with the same account only."""
+
+    entity_id: Identifier
+    platform: Platform
+    return_url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    tenant_id: Identifier = DEFAULT_TENANT
+    metadata: Metadata = Field(default_factory=dict)
+    confirm: bool = True
+    calendar_id: Identifier | None = None
+
+
+class CompleteBody(Body):
+    completion_code: Annotated[
+        str, StringConstraints(min_length=1, max_length=256), Field(repr=False)
+    ]
+
+
+class CalendarBody(Body):
+    entity_id: Identifier
+    platform: Platform
+    oauth_refresh_token: Token
+    oauth_client_id: Credential | None = None
+    oauth_client_secret: Credential | None = None
+    tenant_id: Identifier = DEFAULT_TENANT
+    metadata: Metadata | None = None
+
+
+class CalendarPatch(Body):
+    entity_id: Identifier | None = None
+    metadata: Metadata | None = None
+    oauth_refresh_token: Token | None = None
+    oauth_client_id: Credential | None = None
+    oauth_client_secret: Credential | None = None
+
+
+class OverrideBody(Body):
+    choice: Choice
+    scope: Scope

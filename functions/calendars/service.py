@@ -1,0 +1,74 @@
+"""What the function is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.entrypoints.idempotency import Idempotency
+from shared.events import EventBus
+from shared.flows.connect import BrowserDoors, ConnectDoors
+from shared.flows.doors import CalendarDoors
+from shared.flows.meetings import MeetingDoors
+from shared.observability import Log
+from shared.providers.clients import OAuthClients
+from shared.queue import Queue
+from shared.recall.client import RecallClient
+from shared.secrets import Seal, SecretStore
+from shared.storage import Stores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Doors and settings; `recall` opens with the API key of the moment."""
+
+    stores: Stores
+    queue: Queue
+    events: EventBus
+    secrets: SecretStore
+    seal: Seal
+    clients: OAuthClients
+    recall: Callable[[], RecallClient]
+    limits: Mapping[str, int]
+    idempotency: Idempotency
+    log: Log
+    clock: Callable[[], datetime]
+    chance: Callable[[int], str]
+    public_url: str
+    return_urls: tuple[str, ...]
+    allow_unconfirmed: bool
+
+    def calendar_doors(self) -> CalendarDoors:
+        return CalendarDoors(
+            calendars=self.stores.calendars,
+            meetings=self.stores.meetings,
+            accounts=self.stores.accounts,
+            recall=self.recall(),
+            queue=self.queue,
+            events=self.events,
+        )
+
+    def connect_doors(self) -> ConnectDoors:
+        return ConnectDoors(
+            browser=BrowserDoors(
+                sessions=self.stores.sessions,
+                clients=self.clients,
+                secrets=self.secrets,
+                seal=self.seal,
+                public_url=self.public_url,
+                chance=self.chance,
+            ),
+            calendar=self.calendar_doors(),
+            log=self.log,
+            return_urls=self.return_urls,
+            allow_unconfirmed=self.allow_unconfirmed,
+        )
+
+    def meeting_doors(self) -> MeetingDoors:
+        return MeetingDoors(
+            calendars=self.stores.calendars,
+            meetings=self.stores.meetings,
+            settings=self.stores.settings,
+            queue=self.queue,
+        )

@@ -1,0 +1,70 @@
+"""Values as the JSON of the API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from shared.domain.calendar import Calendar
+from shared.domain.feed import Feed
+from shared.domain.meeting import Assignment
+from shared.domain.moment import moment_text
+from shared.flows.meetings import ShownMeeting
+
+Json = dict[str, object]
+
+
+def calendar_view(calendar: Calendar) -> Json:
+    return {
+        "calendar_id": calendar.calendar_id,
+        "tenant_id": calendar.tenant_id,
+        "entity_id": calendar.entity_id,
+        "platform": calendar.platform.value,
+        "email": calendar.email,
+        "status": calendar.status.value,
+        "status_reason": calendar.status_reason,
+        "metadata": dict(calendar.metadata),
+        "created_at": moment_text(calendar.created_at),
+        "updated_at": moment_text(calendar.updated_at),
+    }
+
+
+def meeting_view(shown: ShownMeeting) -> Json:
+    """`platform` is the calendar's, as everywhere in the API."""
+    event = shown.meeting.event
+    decision = shown.meeting.decision
+    return {
+        "calendar_id": event.calendar_id,
+        "event_id": event.event_id,
+        "title": event.title,
+        "start_time": moment_text(event.start),
+        "end_time": moment_text(event.end),
+        "meeting_url": event.meeting_url,
+        "platform": event.platform.value,
+        "series_id": event.series_id,
+        "decision": {"join": decision.join, "reason": decision.reason, "rule": decision.rule},
+        "override": shown.override.value,
+        "bot": _bot_view(shown.meeting.assignment),
+    }
+
+
+def feed_view(feed: Feed, *, now: datetime) -> Json:
+    """How old the cursor is, in seconds, and when the last sweep began."""
+    return {
+        "cursor_age_seconds": None if feed.cursor is None else _seconds(now - feed.cursor),
+        "last_sweep_at": None if feed.swept_at is None else moment_text(feed.swept_at),
+    }
+
+
+def _bot_view(assignment: Assignment | None) -> Json | None:
+    if assignment is None:
+        return None
+    return {
+        "bot_id": assignment.bot_id,
+        "state": assignment.state,
+        "deduplication_key": assignment.deduplication_key,
+        "join_at": moment_text(assignment.join_at),
+    }
+
+
+def _seconds(age: timedelta) -> int:
+    return max(0, int(age.total_seconds()))

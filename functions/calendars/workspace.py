@@ -1,0 +1,64 @@
+"""Routes about the workspace as a whole: health, status, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from functions.calendars.service import Service
+from functions.calendars.views import Json, feed_view
+from shared.domain.calendar import CalendarStatus
+from shared.entrypoints.http import reply
+from shared.errors import CallerError
+from shared.recall.budget import SLOT_SECONDS, WINDOW_SECONDS, slot_at
+from shared.storage import CalendarStore, WorkspaceStore
+
+COUNTED_MAX = 10_000
+
+
+def add_workspace_routes(app: APIGatewayHttpResolver, service: Service) -> None:
+    @app.get("/health")
+    def _health() -> Response[str]:
+        return reply(200, {"status": "ok"})
+
+    @app.get("/v1/status")
+    def _status() -> Response[str]:
+        now = service.clock()
+        workspace = service.stores.workspace
+        return reply(
+            200,
+            {
+                **feed_view(workspace.feed(), now=now),
+                "queue_depth": service.queue.depth(),
+                "budget": _budget(workspace, service.limits, now=now),
+                "calendars": _counts(service.stores.calendars),
+            },
+        )
+
+    @app.get("/v1/drift")
+    def _drift() -> Response[str]:
+        report = service.stores.workspace.report("drift")
+        if report is None:
+            raise CallerError("no_audit_yet", "No audit has finished yet.", status=404)
+        return reply(200, report)
+
+
+def _budget(workspace: WorkspaceStore, limits: Mapping[str, int], *, now: datetime) -> Json:
+    """Calls paid for in the last minute; leased ones count before they are made."""
+    oldest = slot_at(now.timestamp()) - WINDOW_SECONDS // SLOT_SECONDS
+    budget: Json = {}
+    for endpoint, limit in limits.items():
+        slots, _ = workspace.read_budget(endpoint)
+        used = sum(tokens for slot, tokens in slots.items() if slot > oldest)
+        budget[endpoint] = {"limit": limit, "used": used}
+    return budget
+
+
+def _counts(calendars: CalendarStore) -> Json:
+    """At most 10,000 of each are counted."""
+    return {
+        status.value: len(calendars.by_status(status, limit=COUNTED_MAX))
+        for status in CalendarStatus
+    }

@@ -1,0 +1,202 @@
+"""The browser's way: GET /connect/{token} to the provider, GET /oauth/{platform}/callback home."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+
+from functions.oauth.pages import page, redirect, refusal_page
+from shared.config import AWS_LIMITS, flag, require
+from shared.domain.calendar import Platform
+from shared.domain.connect import LINK_LIFE
+from shared.domain.link import cookie_among, set_cookie
+from shared.domain.refusal import Refusal
+from shared.domain.secret import Secret
+from shared.errors import CallerError, PermanentError, TransientError
+from shared.events import EventBus
+from shared.flows.connect import (
+    BrowserDoors,
+    ConnectDoors,
+    PlainPage,
+    ProviderAnswer,
+    Redirect,
+    open_link,
+    take_answer,
+)
+from shared.flows.doors import CalendarDoors
+from shared.observability import Log
+from shared.providers.clients import OAuthClients, providers_of
+from shared.queue import Queue
+from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.secrets import Seal, SecretStore
+from shared.storage import Tables, open_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from requests import Session
+
+Event = dict[str, Any]
+Reply = dict[str, Any]
+
+CALLS_IN_FLIGHT: Final = 1
+RETRY_SECONDS: Final = 5.0
+NEEDED: Final = (
+    "AWS_REGION",
+    "PUBLIC_URL",
+    "CONNECT_SESSIONS_TABLE",
+    "ACCOUNTS_TABLE",
+    "CALENDARS_TABLE",
+    "MEETINGS_TABLE",
+    "WORKSPACE_TABLE",
+    "QUEUE_URL",
+    "BUS_NAME",
+    "SECRET_ID",
+    "SEAL_KEY_ID",
+    "RECALL_BASE_URL",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the function is made of; `connect` also opens Recall."""
+
+    browser: BrowserDoors
+    connect: Callable[[], ConnectDoors]
+    log: Log
+    clock: Callable[[], datetime]
+
+
+def handler(event: Event, context: object) -> Reply:
+    """An HTTP API event (payload 2.0) in, a redirect or a plain page out."""
+    return answer(event, service())
+
+
+@cache
+def service() -> Service:
+    return compose(
+        os.environ,
+        session=new_session(CALLS_IN_FLIGHT),
+        clock=partial(datetime.now, UTC),
+        chance=secrets.token_urlsafe,
+    )
+
+
+def compose(
+    environment: Mapping[str, str],
+    *,
+    session: Session,
+    clock: Callable[[], datetime],
+    chance: Callable[[int], str],
+) -> Service:
+    """The function's parts; time, chance and the way to Recall and providers are given."""
+    settings = require(environment, *NEEDED)
+    log = Log("oauth")
+    stores = open_stores(Tables.from_settings(settings))
+    secret_store = SecretStore(
+        boto3.client("secretsmanager", config=AWS_LIMITS), settings["SECRET_ID"]
+    )
+    limits = parse_limits(environment.get("RECALL_LIMITS", ""))
+    budget = SharedBudget(stores.workspace, limits, clock=clock)
+    browser = BrowserDoors(
+        sessions=stores.sessions,
+        clients=OAuthClients(providers_of(environment), secret_store, session=session),
+        secrets=secret_store,
+        seal=Seal(boto3.client("kms", config=AWS_LIMITS), settings["SEAL_KEY_ID"]),
+        public_url=settings["PUBLIC_URL"].rstrip("/"),
+        chance=chance,
+    )
+    queue = Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"])
+    unconfirmed = flag(environment, "ALLOW_UNCONFIRMED")
+    bus = EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"])
+
+    def connect_doors() -> ConnectDoors:
+        recall = RecallClient(
+            session,
+            base_url=settings["RECALL_BASE_URL"],
+            api_key=secret_store.get().recall_api_key,
+            budget=budget,
+            clock=clock,
+        )
+        calendar = CalendarDoors(
+            calendars=stores.calendars,
+            meetings=stores.meetings,
+            accounts=stores.accounts,
+            recall=recall,
+            queue=queue,
+            events=bus,
+        )
+        return ConnectDoors(
+            browser=browser, calendar=calendar, log=log, allow_unconfirmed=unconfirmed
+        )
+
+    return Service(browser=browser, connect=connect_doors, log=log, clock=clock)
+
+
+def answer(event: Event, service: Service) -> Reply:
+    """What cannot be served now may be reloaded: nothing is used up until it is stored."""
+    try:
+        return _reply(_answer(event, service))
+    except TransientError as error:
+        service.log.warning("browser asked to come again", code=error.code)
+        wait = str(ceil(error.retry_after or RETRY_SECONDS))
+        sentence = "This did not work just now. Please reload the page in a moment."
+        return page(503, code=error.code, sentence=sentence, headers={"retry-after": wait})
+    except (CallerError, PermanentError) as error:
+        service.log.crash("browser sent away until an operator acts", error)
+        service.log.count("connects_failed")
+        return page(500, code=error.code, sentence="This service needs its operator.")
+
+
+def _answer(event: Event, service: Service) -> Redirect | PlainPage:
+    cookie = cookie_among(event.get("cookies") or [])
+    given = event.get("pathParameters") or {}
+    match event["routeKey"]:
+        case "GET /connect/{token}" if not _is_prefetch(event):
+            token = str(given.get("token", ""))
+            return open_link(service.browser, token, cookie=cookie, now=service.clock())
+        case "GET /oauth/{platform}/callback" if given.get("platform") in set(Platform):
+            return take_answer(
+                service.connect(),
+                Platform(given["platform"]),
+                answer=_provider_answer(event.get("queryStringParameters") or {}),
+                cookie=cookie,
+                now=service.clock(),
+            )
+        case "GET /connect/{token}":
+            raise TransientError("prefetched", "A browser looked ahead; nobody has clicked yet.")
+        case _:
+            return PlainPage(refusal=Refusal.LINK_UNKNOWN, status=404)
+
+
+def _provider_answer(query: Mapping[str, str]) -> ProviderAnswer:
+    return ProviderAnswer(
+        state=query.get("state", ""),
+        code=query.get("code", ""),
+        error=query.get("error", ""),
+        issuer=query.get("iss"),
+        scope=query.get("scope"),
+    )
+
+
+def _is_prefetch(event: Event) -> bool:
+    """A browser that loads ahead of a click must not use the link up."""
+    return "prefetch" in (event.get("headers") or {}).get("sec-purpose", "")
+
+
+def _reply(outcome: Redirect | PlainPage) -> Reply:
+    match outcome:
+        case PlainPage(refusal=refusal, status=status):
+            return refusal_page(refusal, status=status)
+        case Redirect(location=location, cookie=Secret() as cookie):
+            life = int(LINK_LIFE.total_seconds())
+            return redirect(location, cookies=(set_cookie(cookie, max_age_seconds=life),))
+        case Redirect(location=location):
+            return redirect(location)
