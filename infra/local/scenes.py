@@ -79,11 +79,15 @@ class Scenes:
         self._google: ProviderWorld = google
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         self._noon = hour + timedelta(hours=3)
-        self._review = self._both("Quarterly review", "https://meet.google.com/qua-rter-lyy", 0)
-        self._onboarding = self._with_dana("Onboarding", "https://acme.zoom.us/j/9100000001", 1)
-        self._planning = self._with_dana("Planning", "https://acme.zoom.us/j/9100000002", 2)
-        self._design = self._with_sam("Design sync", _teams("design"), 3)
-        self._budget = self._with_sam("Budget round", _teams("budget"), 4)
+        self._review = self._both(
+            "Quarterly review", "https://meet.google.com/qua-rter-lyy", hours=0
+        )
+        self._onboarding = self._with_dana(
+            "Onboarding", "https://acme.zoom.us/j/9100000001", hours=1
+        )
+        self._planning = self._with_dana("Planning", "https://acme.zoom.us/j/9100000002", hours=2)
+        self._design = self._with_sam("Design sync", _teams("design"), hours=3)
+        self._budget = self._with_sam("Budget round", _teams("budget"), hours=4)
         self._unwanted = self._place_unwanted()
 
     def close(self) -> None:
@@ -98,7 +102,7 @@ class Scenes:
     # ------------------------------------------------------------------ connecting
 
     def connect_google(self) -> None:
-        calendar = self._connect("dana", Platform.GOOGLE, DANA)
+        calendar = self._connect("dana", Platform.GOOGLE, email=DANA)
         self._calendars["dana"] = calendar
         until(
             lambda: bool(self._world.live_bots()),
@@ -111,7 +115,7 @@ class Scenes:
             self._expect_bot(meeting)
 
     def connect_outlook(self) -> None:
-        self._calendars["sam"] = self._connect("sam", Platform.MICROSOFT, SAM)
+        self._calendars["sam"] = self._connect("sam", Platform.MICROSOFT, email=SAM)
         self._until_connected("sam")
         for meeting in (self._design, self._budget):
             self._expect_bot(meeting)
@@ -159,18 +163,18 @@ class Scenes:
         self._reactions.append(self._expect_none(self._budget))
 
     def override(self) -> None:
-        self._override("dana", self._onboarding.title, "off")
+        self._override("dana", self._onboarding.title, choice="off")
         self._expect_none(self._onboarding)
         # An edit must not undo what a person said.
         self._move(self._onboarding, timedelta(hours=1))
         self._watch.until_quiet()
         self._expect_none(self._onboarding)
         self._tell("moved meanwhile: still off")
-        self._override("dana", self._onboarding.title, "auto")
+        self._override("dana", self._onboarding.title, choice="auto")
         self._expect_bot(self._onboarding)
-        self._override("sam", self._design.title, "on")
+        self._override("sam", self._design.title, choice="on")
         self._expect_bot(self._design)
-        self._override("sam", self._design.title, "auto")
+        self._override("sam", self._design.title, choice="auto")
         self._expect_none(self._design)
 
     def lose_webhooks(self) -> None:
@@ -216,7 +220,7 @@ class Scenes:
 
     def reconnect(self) -> None:
         before = self._calendars["dana"]
-        calendar = self._connect("dana", Platform.GOOGLE, DANA)
+        calendar = self._connect("dana", Platform.GOOGLE, email=DANA)
         check(calendar == before, wanted="the same calendar id as before")
         self._until_connected("dana")
         for meeting in (self._review, self._onboarding, self._planning):
@@ -296,14 +300,12 @@ class Scenes:
             f"{costs.lists} List, {costs.bot_calls} bot calls, {beyond} row writes beyond the "
             f"Workspace table ({self._watch.workspace_writes(costs)} in it)",
         )
-        check(
-            (costs.lists, costs.bot_calls, beyond) == (1, 0, 0),
-            wanted=f"1 List, 0 bot calls, 0 row writes, not {(costs.lists, costs.bot_calls, beyond)}",
-        )
+        found = (costs.lists, costs.bot_calls, beyond)
+        check(found == (1, 0, 0), wanted=f"1 List, 0 bot calls, 0 row writes, not {found}")
 
     # ------------------------------------------------------------------ what the steps are made of
 
-    def _connect(self, entity_id: str, platform: Platform, email: str) -> str:
+    def _connect(self, entity_id: str, platform: Platform, *, email: str) -> str:
         session = self._backend.start_connect(entity_id, platform)
         came_back = self._browsers[entity_id].consent(session["connect_url"], email=email)
         check("completion_code" in came_back, wanted=f"a code, not {came_back.get('error')}")
@@ -347,7 +349,7 @@ class Scenes:
         for account, event_id in meeting.copies:
             account.move(event_id, meeting.start)
 
-    def _override(self, entity_id: str, title: str, choice: str) -> None:
+    def _override(self, entity_id: str, title: str, *, choice: str) -> None:
         calendar = self._calendars[entity_id]
         event_id = next(
             meeting["event_id"]
@@ -394,18 +396,18 @@ class Scenes:
 
     # ------------------------------------------------------------------ the calendars
 
-    def _with_dana(self, title: str, link: str, hours: int) -> Appointment:
+    def _with_dana(self, title: str, link: str, *, hours: int) -> Appointment:
         meeting = Appointment(title=title, link=link, start=self._noon + timedelta(hours=hours))
         self._place(meeting, self._dana)
         return meeting
 
-    def _with_sam(self, title: str, link: str, hours: int) -> Appointment:
+    def _with_sam(self, title: str, link: str, *, hours: int) -> Appointment:
         meeting = Appointment(title=title, link=link, start=self._noon + timedelta(hours=hours))
         self._place(meeting, self._sam)
         return meeting
 
-    def _both(self, title: str, link: str, hours: int) -> Appointment:
-        meeting = self._with_dana(title, link, hours)
+    def _both(self, title: str, link: str, *, hours: int) -> Appointment:
+        meeting = self._with_dana(title, link, hours=hours)
         self._place(meeting, self._sam, organizer=DANA, answer="accepted")
         return meeting
 
