@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -143,7 +144,7 @@ class Browser:
 
     def __init__(self) -> None:
         self._session = requests.Session()
-        # Browsers count loopback as a secure place and so do Secure cookies.
+        # Browsers count loopback as a secure place, so Secure cookies are sent there.
         self._session.cookies.set_policy(
             DefaultCookiePolicy(secure_protocols=("https", "wss", "http"))
         )
@@ -153,7 +154,7 @@ class Browser:
 
     def consent(self, connect_url: str, *, email: str) -> dict[str, str]:
         """Open the link, allow everything as `email`; the query that came back to the product."""
-        page = self._follow(self._session.get(connect_url, **_OPTIONS))
+        page = self._follow(self._send("GET", connect_url))
         if isinstance(page, dict):
             return page
         landed = self._follow(self._submit(page, email=email))
@@ -170,8 +171,27 @@ class Browser:
             if location.startswith(RETURN_URL):
                 query = parse_qs(urlsplit(location).query)
                 return {name: values[0] for name, values in query.items()}
-            answer = self._session.get(location, **_OPTIONS)
+            answer = self._send("GET", location)
         raise UnexpectedAnswerError("redirects without an end")
+
+    def _send(
+        self, method: str, url: str, *, form: Sequence[tuple[str, str]] = ()
+    ) -> requests.Response:
+        return self._session.request(
+            method,
+            url,
+            data=list(form) or None,
+            headers=self._cookies_for(url),
+            allow_redirects=False,
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def _cookies_for(self, url: str) -> dict[str, str]:
+        """Asked of the jar here: `requests` itself would forget the jar's policy."""
+        asked = urllib.request.Request(url)
+        self._session.cookies.add_cookie_header(asked)
+        cookie = asked.get_header("Cookie")
+        return {"Cookie": cookie} if cookie else {}
 
     def _submit(self, page: requests.Response, *, email: str) -> requests.Response:
         reader = _FormReader()
@@ -184,10 +204,7 @@ class Browser:
         fields.append(("account", email if known else "other"))
         fields.append(("email", "" if known else email))
         fields.append(next(pair for pair in form.buttons if pair[1] == "allow"))
-        return self._session.post(urljoin(page.url, form.action), data=fields, **_OPTIONS)
-
-
-_OPTIONS: dict[str, Any] = {"allow_redirects": False, "timeout": TIMEOUT_SECONDS}
+        return self._send("POST", urljoin(page.url, form.action), form=fields)
 
 
 def _media(answer: requests.Response) -> str:
