@@ -86,7 +86,7 @@ class Scenes:
             "Onboarding", "https://acme.zoom.us/j/9100000001", hours=1
         )
         self._planning = self._with_dana("Planning", "https://acme.zoom.us/j/9100000002", hours=2)
-        self._design = self._with_sam("Design sync", _teams("design"), hours=3)
+        self._design = self._invited_sam("Design sync", _teams("design"), hours=3)
         self._budget = self._with_sam("Budget round", _teams("budget"), hours=4)
         self._unwanted = self._place_unwanted()
 
@@ -404,6 +404,12 @@ class Scenes:
     def _with_sam(self, title: str, link: str, *, hours: int) -> Appointment:
         meeting = Appointment(title=title, link=link, start=self._noon + timedelta(hours=hours))
         self._place(meeting, self._sam)
+        return meeting
+
+    def _invited_sam(self, title: str, link: str, *, hours: int) -> Appointment:
+        """A guest organizes: the organizer's own answer would always count as accepted."""
+        meeting = Appointment(title=title, link=link, start=self._noon + timedelta(hours=hours))
+        self._place(meeting, self._sam, organizer=GUEST, answer="accepted")
         return meeting
 
     def _both(self, title: str, link: str, *, hours: int) -> Appointment:
