@@ -60,6 +60,7 @@ lock: $(TOOLS)
 	$(LOCK) --universal --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 	$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
 		--constraint requirements/dev.txt pyproject.toml -o shared/requirements.txt
+	$(LOCK) --python-version 3.13 --group runtime -o requirements/runtime.txt
 	$(LOCK) --universal --python-version 3.11 --group sam -o requirements/sam.txt
 	$(LOCK) --universal --python-version 3.11 --group uv -o requirements/uv.txt
 

@@ -84,6 +84,7 @@ class Service:
 def service() -> Service:
     return compose(
         os.environ,
+        client=partial(boto3.client, config=AWS_LIMITS),
         session=new_session(CALLS_IN_FLIGHT),
         clock=partial(datetime.now, UTC),
         unique=lambda: uuid.uuid4().hex,
@@ -93,18 +94,17 @@ def service() -> Service:
 def compose(
     environment: Mapping[str, str],
     *,
+    client: Callable[[str], Any],
     session: Session,
     clock: Callable[[], datetime],
     unique: Callable[[], str],
 ) -> Service:
-    """The function's parts; chance, time and the way to Recall are given."""
+    """The function's parts; time, chance, and the ways to AWS and Recall are given."""
     settings = require(environment, *SETTINGS)
     log = Log("scheduler")
     stores = open_stores(Tables.from_settings(settings))
     secrets = SecretStore(
-        boto3.client("secretsmanager", config=AWS_LIMITS),
-        settings["SECRET_ID"],
-        required=["recall_api_key"],
+        client("secretsmanager"), settings["SECRET_ID"], required=["recall_api_key"]
     )
     recall = RecallClient(
         session,
@@ -115,8 +115,8 @@ def compose(
         ),
         clock=clock,
     )
-    queue = Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"])
-    bus = EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"])
+    queue = Queue(client("sqs"), settings["QUEUE_URL"])
+    bus = EventBus(client("events"), settings["BUS_NAME"])
     doors = CalendarDoors(
         calendars=stores.calendars,
         meetings=stores.meetings,

@@ -118,7 +118,7 @@ def test_many_are_read_at_once(stores: Stores) -> None:
         stores.calendars.add(calendar(f"c{number:03}"))
     ids = [f"c{number:03}" for number in range(130)]
 
-    found = stores.calendars.get_many([*ids, "nobody", ids[0]])
+    found = stores.calendars.get_many([ids[0], *ids, "nobody", ids[0]])
 
     assert sorted(ids) == sorted(found)
     assert stores.calendars.get_many([]) == {}

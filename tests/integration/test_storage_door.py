@@ -261,6 +261,38 @@ def test_left_out_keys_are_asked_for_again(stores: Stores, monkeypatch: pytest.M
         stores.calendars.get_many([f"c{number}" for number in range(9)])
 
 
+def test_an_index_that_lags_behind_only_hints(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are settled, moved on or gone, and the index does not know it yet."""
+    stores.calendars.add(calendar(read_since=NOW))
+    waiting = stores.sessions.add(session(status=ConnectStatus.WAITING))
+    settled, later, gone = (
+        stores.meetings.save(meeting(name, due=True)) for name in ("settled", "later", "gone")
+    )
+    reads: list[Callable[[], list[object]]] = [
+        lambda: [*stores.calendars.due(limit=9)],
+        lambda: [*stores.sessions.waiting(limit=9)],
+        lambda: [*stores.meetings.due(now=NOW, limit=9)],
+    ]
+    ask, answers = Connection.query, {}
+
+    def remember(self: Connection, table: str, *more: object, **rest: object) -> object:
+        answers[table] = ask(self, table, *more, **rest)  # type: ignore[arg-type]
+        return answers[table]
+
+    monkeypatch.setattr(Connection, "query", remember)
+    assert [len(read()) for read in reads] == [1, 1, 3]
+    stores.calendars.change("calendar-1", updated_at=NOW, read_since=None)
+    stores.sessions.save(replace(waiting, status=ConnectStatus.DONE))
+    stores.meetings.save(replace(settled, due=False))
+    stores.meetings.save(replace(later, next_attempt=NOW + timedelta(seconds=1)))
+    stores.meetings.delete(gone.event.event_id)
+
+    monkeypatch.setattr(Connection, "query", lambda _, table, *more, **rest: answers[table])
+    assert [read() for read in reads] == [[], [], []]
+
+
 def test_rows_are_readable_in_the_console(tables: Tables) -> None:
     stores = open_stores(tables)
     stores.meetings.save(
