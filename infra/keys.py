@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.config import AWS_LIMITS
 from shared.domain.api_key import KEY_BYTES, SCOPES, fingerprint, key_text
@@ -86,6 +87,9 @@ def main(arguments: Sequence[str]) -> int:
         _run(options, keys=_open(options.table), now=datetime.now(UTC))
     except RollcallError as error:
         print(error.message, file=sys.stderr)
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        print(f"AWS refused: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -35,7 +35,9 @@ def headers(
     }
 
 
-def gateway_event(route: str, *, headers=None, body=None, is_base64=False, query=None, authorizer=None):
+def gateway_event(
+    route: str, *, headers=None, body=None, is_base64=False, query=None, authorizer=None
+):
     """An HTTP API event for a route as `POST /webhooks/recall`."""
     method, _, path = route.partition(" ")
     context = {

@@ -72,9 +72,7 @@ def test_no_bell_swallows_the_next(sqs, url):
 
 
 def test_ids_that_sqs_would_refuse_are_hashed(sqs, url):
-    bot = BotEvent(
-        event="bot.done", bot_id="é" * 200, code="done", sub_code=None, updated_at=NOON
-    )
+    bot = BotEvent(event="bot.done", bot_id="é" * 200, code="done", sub_code=None, updated_at=NOON)
     Queue(sqs, url).send(bot, unique="a b")
     (message,) = received(sqs, url)
     assert parse(message["Body"]) == bot
@@ -129,7 +127,7 @@ def test_everything_missing_is_named_at_once():
     with pytest.raises(PermanentError, match="recall_api_key, link_secret") as caught:
         secret_store('{"recall_api_key": " ", "link_secret": null}').get()
     assert caught.value.code == "secrets_missing"
-    
+
 
 def test_a_function_depends_only_on_what_it_needs():
     store = secret_store('{"recall_webhook_secret": "whsec_a"}', required=["recall_webhook_secret"])

@@ -112,8 +112,10 @@ def test_each_way_to_sign_and_to_carry(aws, *, family, is_base64, secret):
 
 
 def test_the_signed_bytes_are_taken_as_they_are(aws):
-    body = '{ "event":"bot.done","data":{"bot":{"id":"b","metadata":{"t":"é\\ud800"}},' \
+    body = (
+        '{ "event":"bot.done","data":{"bot":{"id":"b","metadata":{"t":"é\\ud800"}},'
         '"data":{"code":"done"}} }\r\n'.encode()
+    )
     assert deliver(body)["statusCode"] == 204
     assert deliver(body, delivery_id="msg_2", is_base64=True)["statusCode"] == 204
 
@@ -135,8 +137,9 @@ def hostile_events():
     yield "lone surrogate", {**gateway_event(ROUTE, headers=good), "body": "\ud800"}
     yield "large", gateway_event(ROUTE, body=b"x" * 1_000_000)
     for index, text in enumerate(["v1", "v1,", ",", "v1,é", "v1,A", "v1,a,b", " "]):
-        yield f"signature {index}", gateway_event(
-            ROUTE, headers={**good, "webhook-signature": text}, body=body
+        yield (
+            f"signature {index}",
+            gateway_event(ROUTE, headers={**good, "webhook-signature": text}, body=body),
         )
 
 

@@ -26,9 +26,7 @@ def test_calendar_events():
     assert read(payload("calendar.sync_events")) == FeedChanged(
         received_at=NOW, calendar_id=CALENDAR
     )
-    assert read(payload("calendar.update")) == CalendarUpdate(
-        received_at=NOW, calendar_id=CALENDAR
-    )
+    assert read(payload("calendar.update")) == CalendarUpdate(received_at=NOW, calendar_id=CALENDAR)
 
 
 def test_a_bot_event():
@@ -99,7 +97,10 @@ def test_what_cannot_be_read_is_said_so(body):
 
 def test_a_bot_event_without_a_time_counts_from_when_it_came():
     body = compact(
-        {"event": "bot.done", "data": {"bot": {"id": "b"}, "data": {"code": "done", "updated_at": 7}}}
+        {
+            "event": "bot.done",
+            "data": {"bot": {"id": "b"}, "data": {"code": "done", "updated_at": 7}},
+        }
     )
     assert read(body).updated_at == NOW
 

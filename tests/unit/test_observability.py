@@ -46,7 +46,7 @@ def test_a_field_outside_the_list_is_refused(log, level):
 def test_a_crash_says_where_and_not_what(log, stream):
     def fail():
         try:
-            raise KeyError("token-1234")
+            {}["token-1234"]
         except KeyError as error:
             raise PermanentError("recall_refused", "quoting token-1234") from error
 

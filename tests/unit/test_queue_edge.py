@@ -52,9 +52,7 @@ def record(message_id, message, *, receives=1, body=None, group=None):
 
 
 def bot(bot_id, code="done"):
-    return BotEvent(
-        event=f"bot.{code}", bot_id=bot_id, code=code, sub_code=None, updated_at=NOON
-    )
+    return BotEvent(event=f"bot.{code}", bot_id=bot_id, code=code, sub_code=None, updated_at=NOON)
 
 
 BELL = record("f1", FeedChanged(received_at=NOON))
@@ -144,8 +142,11 @@ def test_without_a_word_when_the_wait_grows(run, queue, *, receives, wait):
     "error", [PermanentError("recall_unauthorized", "no"), ZeroDivisionError("secret")]
 )
 def test_a_bug_or_an_operators_error_stays_with_its_message(run, queue, error, capsys):
-    failed = run(record("a1", bot("a")), BELL, record("b1", bot("b")),
-                 single=lambda message: failing(error)(0) if message == bot("a") else None)  # fmt: skip
+    def single(message):
+        if message == bot("a"):
+            raise error
+
+    failed = run(record("a1", bot("a")), BELL, record("b1", bot("b")), single=single)
     assert failed == ["a1"]
     assert queue.waits == {"a1": 5}
     assert "MessageFailed" in capsys.readouterr().out
