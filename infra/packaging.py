@@ -35,12 +35,12 @@ def find_interpreter(version: str, environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def sam_build(python: Path, *arguments: str) -> None:
-    """Run `sam build` so that it finds `python` first; raises CalledProcessError."""
+def sam_build(python: Path, *arguments: str, folder: Path = ROOT) -> None:
+    """Run `sam build` in `folder` so that it finds `python` first; raises CalledProcessError."""
     path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     subprocess.run(
         [SAM, "build", *arguments],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"},
         check=True,
         capture_output=True,

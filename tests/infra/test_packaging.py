@@ -194,22 +194,17 @@ def test_a_signed_delivery_rings_the_doorbell_in_the_real_runtime(
 
 
 def _build(python: Path, machine: str) -> Path:
-    """SAM's own cache makes a repeated build cost a second or two."""
+    """In a folder of its own, where SAM's cache makes a repeated build cost a second or two."""
     folder = BUILD / f"sam-{machine}"
-    template = folder / "source.yaml"
-    template.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    template = folder / "template.yaml"
     template.write_text(TEMPLATE.replace("arm64", machine), encoding="utf-8")
     try:
-        sam_build(
-            python,
-            *("--cached", "--parallel"),
-            *("--template", str(template), "--base-dir", str(ROOT)),
-            *("--build-dir", str(folder / "built"), "--cache-dir", str(folder / "cache")),
-        )
+        sam_build(python, "--cached", "--parallel", "--base-dir", str(ROOT), folder=folder)
     except subprocess.CalledProcessError as error:
         pytest.fail(f"sam build: {error.stderr}")
-    compile_bytecode(python, folder / "built")
-    return folder / "built"
+    compile_bytecode(python, folder / ".aws-sam" / "build")
+    return folder / ".aws-sam" / "build"
 
 
 def _python_path(built: Path, function: str, *more: Path) -> str:

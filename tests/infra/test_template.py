@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from functions.scheduler.app import DOORBELL_RECEIVES_MAX
 from infra.packaging import ROOT
+from shared.storage.tables import SCHEMAS
 from tests.infra.template import Template, referred
 
 PROVIDER_URLS = {
@@ -23,8 +25,8 @@ ENVIRONMENT = {
     "WebhooksFunction": {"QUEUE_URL", "SECRET_ID"},
     "OauthFunction": {
         *PROVIDER_URLS, *RECALL, *CONNECT,
-        "CONNECT_SESSIONS_TABLE", "ACCOUNTS_TABLE", "CALENDARS_TABLE", "WORKSPACE_TABLE",
-        "QUEUE_URL", "BUS_NAME", "SECRET_ID",
+        "CONNECT_SESSIONS_TABLE", "ACCOUNTS_TABLE", "CALENDARS_TABLE", "MEETINGS_TABLE",
+        "WORKSPACE_TABLE", "QUEUE_URL", "BUS_NAME", "SECRET_ID",
     },
     "CalendarsFunction": {
         *PROVIDER_URLS, *RECALL, *CONNECT,
@@ -63,29 +65,7 @@ API_ROUTES = {
     "GET /v1/drift",
     "GET /v1/status",
 }
-KEYS = {
-    "CalendarsTable": ("calendar_id", {
-        "by_tenant": ("tenant_id", "entity_id"),
-        "by_status": ("status", "calendar_id"),
-        "by_due": ("due", "calendar_id"),
-    }),
-    "MeetingsTable": ("event_id", {
-        "by_calendar": ("calendar_id", "start_time"),
-        "by_key": ("meeting_key", "event_id"),
-        "by_due": ("due", "start_time"),
-    }),
-    "SettingsTable": ("scope", {}),
-    "ConnectSessionsTable": ("session_id", {"by_waiting": ("waiting", "created_at")}),
-    "AccountsTable": ("account_key", {}),
-    "WorkspaceTable": ("name", {}),
-    "ApiKeysTable": ("prefix", {}),
-    "IdempotencyTable": ("id", {}),
-}  # fmt: skip
-EXPIRY = {
-    "MeetingsTable": "expires_at",
-    "ConnectSessionsTable": "expires_at",
-    "IdempotencyTable": "expiration",
-}
+TABLES = {schema.variable: schema for schema in SCHEMAS}
 
 
 def test_every_function_has_a_role_of_its_own(template: Template) -> None:
@@ -187,36 +167,30 @@ def test_access_logs_name_neither_path_nor_query_nor_headers(template: Template)
     assert not {each for each in variables if re.search("path|query|header|identity", each)}
 
 
-@pytest.mark.parametrize("name", KEYS)
-def test_tables_have_the_keys_that_storage_expects(template: Template, name: str) -> None:
-    stated = template.of_type("AWS::DynamoDB::Table")[name]
+@pytest.mark.parametrize("variable", TABLES)
+def test_tables_are_those_that_storage_declares(template: Template, variable: str) -> None:
+    declared = TABLES[variable]
+    stated = template.of_type("AWS::DynamoDB::Table")[_logical_id(variable)]
     indexes = {
-        each["IndexName"]: tuple(key["AttributeName"] for key in each["KeySchema"])
+        each["IndexName"]: (_attributes(each["KeySchema"]), _projected(each["Projection"]))
         for each in stated.get("GlobalSecondaryIndexes", [])
     }
-    (hash_key,) = (key["AttributeName"] for key in stated["KeySchema"])
 
-    assert (hash_key, indexes) == KEYS[name]
+    assert _attributes(stated["KeySchema"]) == [declared.hash_key]
+    assert indexes == {
+        each.name: ([each.hash_key, each.range_key], each.projection) for each in declared.indexes
+    }
+    assert stated.get("TimeToLiveSpecification", {}).get("AttributeName") == declared.expires
 
 
 def test_every_table_is_on_demand_encrypted_and_restorable(template: Template) -> None:
     tables = template.of_type("AWS::DynamoDB::Table")
-    assert set(tables) == set(KEYS)
+    assert set(tables) == {_logical_id(variable) for variable in TABLES}
     for name, stated in tables.items():
         assert stated["BillingMode"] == "PAY_PER_REQUEST", name
         assert stated["SSESpecification"] == {"SSEEnabled": True}, name
         recovery = stated["PointInTimeRecoverySpecification"]
         assert recovery == {"PointInTimeRecoveryEnabled": True}, name
-
-
-def test_rows_expire_where_they_should(template: Template) -> None:
-    expiry = {
-        name: stated["TimeToLiveSpecification"]["AttributeName"]
-        for name, stated in template.of_type("AWS::DynamoDB::Table").items()
-        if stated.get("TimeToLiveSpecification", {}).get("Enabled")
-    }
-
-    assert expiry == EXPIRY
 
 
 def test_what_cannot_be_made_again_outlives_the_stack(template: Template) -> None:
@@ -226,7 +200,15 @@ def test_what_cannot_be_made_again_outlives_the_stack(template: Template) -> Non
         if resource.get("DeletionPolicy") == resource.get("UpdateReplacePolicy") == "Retain"
     }
 
-    assert kept == {"Secret", *KEYS} - {"ConnectSessionsTable", "IdempotencyTable"}
+    assert kept == {
+        "Secret",
+        "AccountsTable",
+        "ApiKeysTable",
+        "CalendarsTable",
+        "MeetingsTable",
+        "SettingsTable",
+        "WorkspaceTable",
+    }
 
 
 def test_the_doorbell_queue_is_a_lock_that_lets_go(template: Template) -> None:
@@ -239,6 +221,7 @@ def test_the_doorbell_queue_is_a_lock_that_lets_go(template: Template) -> None:
     assert doorbells["ContentBasedDeduplication"] is True
     assert timeout < doorbells["VisibilityTimeout"] <= 2 * timeout
     assert referred(doorbells["RedrivePolicy"]["deadLetterTargetArn"]) == "DeadLetterQueue"
+    assert doorbells["RedrivePolicy"]["maxReceiveCount"] > DOORBELL_RECEIVES_MAX
 
 
 def test_the_scheduler_answers_for_each_message(template: Template) -> None:
@@ -323,6 +306,24 @@ def _is_exact(resource: Any) -> bool:
 def _table(resource: Any) -> str | None:
     found = re.match(r"\$\{(\w+)\.Arn\}", resource.get("Fn::Sub", ""))
     return found[1] if found else referred(resource)
+
+
+def _logical_id(variable: str) -> str:
+    """CONNECT_SESSIONS_TABLE is ConnectSessionsTable."""
+    return variable.title().replace("_", "")
+
+
+def _attributes(key_schema: list[dict[str, str]]) -> list[str]:
+    return [key["AttributeName"] for key in key_schema]
+
+
+def _projected(projection: dict[str, Any]) -> Any:
+    """In storage's words."""
+    match projection:
+        case {"ProjectionType": "INCLUDE", "NonKeyAttributes": names}:
+            return tuple(names)
+        case {"ProjectionType": kind}:
+            return kind
 
 
 def _pins(path: str) -> dict[str, str]:
