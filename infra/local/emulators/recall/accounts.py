@@ -61,7 +61,7 @@ class Account:
         now: Callable[[], datetime],
         changed: Callable[[Account, str], None],
         revoked: Callable[[Account], None],
-        transferred: Callable[[Account, Account, str], None],
+        transferred: Callable[..., None],
     ) -> None:
         self.platform = platform
         self.email = email
@@ -94,13 +94,16 @@ class Account:
         private: bool = False,
         all_day: bool = False,
         hidden_guests: bool = False,
+        owner_invited: bool = True,
         show_as: Literal["busy", "free", "tentative", "oof"] = "busy",
     ) -> str:
         """Put an event into the calendar and return the provider's event id.
 
         No `organizer`: the owner organizes. Plain strings are e-mail addresses. `series` is
         any name; events of one name share the provider's recurrence id. Use one `ical_uid` in
-        several accounts to place copies of one meeting. `end` defaults to half an hour later.
+        several accounts to place copies of one meeting. `end` defaults to half an hour later
+        (a day when `all_day`). `owner_invited=False`: the owner is not among the attendees, as
+        with group invitations.
         """
         with self._lock:
             names = self._names(series, original_start or start)
@@ -110,7 +113,8 @@ class Account:
                 ical_uid=ical_uid or names.ical_uid,
                 title=title,
                 start=start,
-                end=end or start + timedelta(days=1 if all_day else 0, minutes=0 if all_day else 30),
+                end=end
+                or start + timedelta(days=1 if all_day else 0, minutes=0 if all_day else 30),
                 created=now,
                 updated=now,
                 organizer=_guest(organizer) if organizer else None,
@@ -125,6 +129,7 @@ class Account:
                 private=private,
                 all_day=all_day,
                 hidden_guests=hidden_guests,
+                owner_invited=owner_invited,
                 show_as=show_as,
             )
             self.events[appointment.id] = Stored(appointment=appointment, revision=self._next())
@@ -208,8 +213,8 @@ class Account:
         """Ownership moves: Recall keeps the event's id and changes its `calendar_id`."""
         with self._lock:
             stored = self.events.pop(event_id)
-            to.events[event_id] = replace(stored, revision=to._next())  # noqa: SLF001
-            self._transferred(self, to, event_id)
+            to.events[event_id] = replace(stored, revision=to._next())
+            self._transferred(self, to, event_id=event_id)
 
     def revoke_grant(self) -> None:
         """The user removes the app: every token of the account dies, noticed later."""

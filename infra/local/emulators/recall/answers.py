@@ -12,9 +12,7 @@ from infra.local.emulators.recall.switches import Switches
 _HTML = b"<!doctype html><html><head><title>%d</title></head><body><h1>%d</h1></body></html>"
 
 
-def json_answer(
-    status: int, body: object, *, headers: Mapping[str, str] | None = None
-) -> Response:
+def json_answer(status: int, body: object, *, headers: Mapping[str, str] | None = None) -> Response:
     text = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
     return Response(
         status=status, headers={"Content-Type": "application/json", **(headers or {})}, body=text
@@ -49,9 +47,7 @@ def unconfirmed(
             answer = html_answer(status)
         case "empty":
             answer = Response(status=status)
-    return Response(
-        status=status, headers={**answer.headers, **(headers or {})}, body=answer.body
-    )
+    return Response(status=status, headers={**answer.headers, **(headers or {})}, body=answer.body)
 
 
 def invalid_data(errors: Mapping[str, list[str]]) -> Response:

@@ -45,7 +45,7 @@ class BotsApi:
             return pool_empty(self._core)
         return json_answer(201, self._shown(bot))
 
-    def list(self, ask: Ask, *, url: str) -> Response:
+    def page(self, ask: Ask, *, url: str) -> Response:
         rows = [bot for bot in self._core.bots.values() if self._matches(bot, ask)]
         if "use_cursor" in ask.query or "cursor" in ask.query:
             return self._cursor_page(rows, ask, url=url)
@@ -135,14 +135,16 @@ class BotsApi:
         link = link_of(bot.meeting_url)
         return (
             not bot.deleted
-            and _within(join_at, after=query.get("join_at_after"), before=query.get("join_at_before"))
+            and _within(
+                join_at, after=query.get("join_at_after"), before=query.get("join_at_before")
+            )
             and query.get("meeting_url") in {None, bot.meeting_url}
             and ("status" not in query or bot.state in query["status"])
             and ("platform" not in query or (link and link.platform) in query["platform"])
             and all(metadata.get(name) == value for name, value in ask.labels.items())
         )
 
-    def _cursor_page(self, rows: list[Bot], ask: Ask, *, url: str) -> Response:  # type: ignore[valid-type]
+    def _cursor_page(self, rows: list[Bot], ask: Ask, *, url: str) -> Response:
         found = page_of(
             rows,
             key=lambda bot: (stamp(bot.created_at), bot.id),

@@ -58,7 +58,7 @@ class CalendarsApi:
         self._sync.connect(calendar)
         return json_answer(201, self._shown(calendar))
 
-    def list(self, ask: Ask, *, url: str) -> Response:
+    def page(self, ask: Ask, *, url: str) -> Response:
         found = page_of(
             [each for each in self._core.calendars.values() if self._matches(each, ask.query)],
             key=lambda each: (stamp(each.created_at), each.id),

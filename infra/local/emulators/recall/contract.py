@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from infra.local.emulators.http import Request
@@ -49,7 +49,7 @@ def _is_url(value: object) -> bool:
     return not isinstance(value, str) or bool(urlsplit(value).scheme)
 
 
-class Refused(Exception):  # noqa: N818  a verdict, not a fault of this program
+class Refused(Exception):
     """A request that does not fit the contract: field name to messages."""
 
     def __init__(self, errors: Mapping[str, list[str]], *, status: int = 400) -> None:
@@ -98,7 +98,7 @@ class Contract:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
-        resource = Resource(contents=document, specification=DRAFT202012)
+        resource = DRAFT202012.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(_URN, resource)
         self.operations = tuple(
             self._operation(path, method)

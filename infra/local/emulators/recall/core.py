@@ -43,7 +43,9 @@ class Core:
         self.calendars: dict[str, Calendar] = {}
         self.events: dict[str, Event] = {}
         self.by_calendar: dict[str, dict[str, Event]] = {}
+        self.by_account: dict[tuple[str, str], dict[str, Calendar]] = {}
         self.bots: dict[str, Bot] = {}
+        self.by_key: dict[str, list[Bot]] = {}
         self.accounts: dict[tuple[str, str], Account] = {}
         self.outbox = outbox(self)
         self._by_update: list[tuple[datetime, str]] = []

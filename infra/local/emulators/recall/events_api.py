@@ -33,7 +33,7 @@ class EventsApi:
         self._core = core
         self._fleet = fleet
 
-    def list(self, ask: Ask, *, url: str) -> Response:
+    def page(self, ask: Ask, *, url: str) -> Response:
         if self._core.switches.unfiltered_list_refused and "calendar_id" not in ask.query:
             return invalid_data({"calendar_id": ["This filter is needed."]})
         found = page_of(

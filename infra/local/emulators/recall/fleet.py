@@ -62,6 +62,8 @@ class Fleet:
             ad_hoc=ad_hoc,
         )
         self._core.bots[bot.id] = bot
+        if key is not None:
+            self._core.by_key.setdefault(key, []).append(bot)
         self._plan(bot)
         return bot
 
@@ -76,9 +78,7 @@ class Fleet:
         bot.join_at = max(join_at, now)
         self._plan(bot)
 
-    def schedule(
-        self, event: Event, *, key: str, config: Mapping[str, Any], url: str
-    ) -> None:
+    def schedule(self, event: Event, *, key: str, config: Mapping[str, Any], url: str) -> None:
         """Put a bot on an event, or refresh the one that is there."""
         bot = self._by_key(key, event)
         join_at = self._join_at(event, config)
@@ -138,7 +138,9 @@ class Fleet:
         self._end(bot, sub_code)
 
     def _row(self, bot: Bot) -> LiveBot:
-        events = [self._core.events[each] for each in sorted(bot.events) if each in self._core.events]
+        events = [
+            self._core.events[each] for each in sorted(bot.events) if each in self._core.events
+        ]
         return LiveBot(
             bot_id=bot.id,
             key=bot.key,
@@ -156,7 +158,7 @@ class Fleet:
         return [bot for bot in found if bot]
 
     def _by_key(self, key: str, event: Event) -> Bot | None:
-        same = [bot for bot in self._core.bots.values() if bot.key == key and bot.live]
+        same = [bot for bot in self._core.by_key.get(key, ()) if bot.live]
         for bot in same:
             if bot.waiting:
                 return bot
@@ -230,7 +232,7 @@ class Fleet:
         bot.join_at = self._core.now()
         if fatal := self.fates.get(bot.meeting_url):
             self._enter(bot, "joining_call")
-            self._after(bot, 1.0, then=lambda: self._enter(bot, "fatal", fatal))
+            self._after(bot, 1.0, then=lambda: self._enter(bot, "fatal", sub_code=fatal))
             return
         self._enter(bot, "joining_call")
         timings = self._core.timings
@@ -265,7 +267,7 @@ class Fleet:
         return max([*ends, self._core.now()]) if ends else default
 
     def _end(self, bot: Bot, sub_code: str) -> None:
-        self._enter(bot, "call_ended", sub_code)
+        self._enter(bot, "call_ended", sub_code=sub_code)
         self._after(bot, self._core.timings.shutdown, then=lambda: self._finish(bot))
 
     def _finish(self, bot: Bot) -> None:
@@ -277,7 +279,7 @@ class Fleet:
             self._send_recording(bot, "done")
         self._enter(bot, "done")
 
-    def _enter(self, bot: Bot, state: str, sub_code: str | None = None) -> None:
+    def _enter(self, bot: Bot, state: str, *, sub_code: str | None = None) -> None:
         now = self._core.now()
         bot.state = state
         bot.changes.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from infra.local.emulators.http import Response
@@ -37,7 +37,7 @@ class Throttle:
 @dataclass(slots=True)
 class _Remembered:
     answer: Response | None = None
-    at: datetime = field(default_factory=lambda: datetime.max)
+    at: datetime | None = None
 
 
 class IdempotencyStore:
@@ -49,10 +49,10 @@ class IdempotencyStore:
     def begin(self, identity: tuple[str, ...], now: datetime) -> Response | bool:
         """The stored answer, True when the caller is the first, False while the first runs."""
         found = self._kept.get(identity)
-        if found and found.answer and now - found.at < IDEMPOTENCY_LIFE:
-            return found.answer
         if found and not found.answer:
             return False
+        if found and found.answer and found.at and now - found.at < IDEMPOTENCY_LIFE:
+            return found.answer
         self._kept[identity] = _Remembered()
         return True
 

@@ -67,6 +67,7 @@ class Appointment:
     private: bool = False
     all_day: bool = False
     hidden_guests: bool = False
+    owner_invited: bool = True
     show_as: Literal["busy", "free", "tentative", "oof"] = "busy"
     sequence: int = 0
     cancelled: bool = False
@@ -126,16 +127,19 @@ def _google_organizer(appointment: Appointment, owner: str) -> dict[str, Any]:
 
 def _google_attendees(appointment: Appointment, owner: str) -> list[dict[str, Any]]:
     own: dict[str, Any] = {"email": owner, "self": True}
+    others = [_google_attendee(guest) for guest in appointment.attendees]
     if appointment.organized:
         if not appointment.attendees:
             return []
         own |= {"organizer": True, "responseStatus": "accepted"}
-        return [own, *map(_google_attendee, appointment.attendees)]
+        return [own, *others]
     own["responseStatus"] = _GOOGLE_ANSWERS[appointment.answer]
     if appointment.hidden_guests:
         return [own]
     host = _google_organizer(appointment, owner) | {"organizer": True, "responseStatus": "accepted"}
-    return [host, own, *map(_google_attendee, appointment.attendees)]
+    if not appointment.owner_invited:
+        return [host, *others] if others else []
+    return [host, own, *others]
 
 
 def _google_attendee(guest: Guest) -> dict[str, Any]:
@@ -186,7 +190,9 @@ def _google_time(moment: datetime, zone: str, *, all_day: bool) -> dict[str, str
 
 
 def _google_stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+    return (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+    )
 
 
 def microsoft_raw(appointment: Appointment, *, owner: str, zone: str) -> dict[str, Any]:
@@ -278,7 +284,8 @@ def _microsoft_attendees(appointment: Appointment, owner: str) -> list[dict[str,
     if appointment.hidden_guests:
         return [shown]
     host = Guest(email=appointment.organizer.email, name=appointment.organizer.name)
-    return [_microsoft_attendee(host, appointment.updated), shown, *found]
+    hosted = [_microsoft_attendee(host, appointment.updated)]
+    return [*hosted, *([shown] if appointment.owner_invited else []), *found]
 
 
 def _microsoft_attendee(guest: Guest, answered: datetime) -> dict[str, Any]:
@@ -336,7 +343,7 @@ def _microsoft_stamp(moment: datetime) -> str:
 
 
 def _seconds(moment: datetime | None) -> str | None:
-    return moment and moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
 def _place(appointment: Appointment, provider: Literal["google", "microsoft"]) -> str:
@@ -350,20 +357,17 @@ def _place(appointment: Appointment, provider: Literal["google", "microsoft"]) -
     return "location" if known else "description"
 
 
-def _location(
-    appointment: Appointment, provider: Literal["google", "microsoft"]
-) -> str | None:
+def _location(appointment: Appointment, provider: Literal["google", "microsoft"]) -> str | None:
     place = _place(appointment, provider)
     if appointment.link and place == "location":
         return appointment.link
-    if provider == "microsoft" and appointment.link and place == "conference":
+    known = link_of(appointment.link)
+    if provider == "microsoft" and place == "conference" and known and "teams" in known.platform:
         return appointment.location or "Microsoft Teams Meeting"
     return appointment.location
 
 
-def _description(
-    appointment: Appointment, provider: Literal["google", "microsoft"]
-) -> str | None:
+def _description(appointment: Appointment, provider: Literal["google", "microsoft"]) -> str | None:
     if appointment.link and _place(appointment, provider) == "description":
         return "\n".join(filter(None, (appointment.description, f"Join: {appointment.link}")))
     return appointment.description
@@ -381,7 +385,11 @@ def microsoft_event_id(*parts: str) -> str:
 
 def global_object_id(series: str, occurrence: datetime | None = None) -> str:
     """Outlook's global object id; an occurrence's carries its date."""
-    day = f"{occurrence.year:04X}{occurrence.month:02X}{occurrence.day:02X}" if occurrence else "0" * 8
+    day = (
+        f"{occurrence.year:04X}{occurrence.month:02X}{occurrence.day:02X}"
+        if occurrence
+        else "0" * 8
+    )
     left, right = _digest(series, "left"), _digest(series, "right")
     return f"{_GLOBAL_ID}{day}{left[:16]}{'0' * 16}10000000{right}".upper()
 
@@ -390,9 +398,7 @@ def _digest(*parts: str) -> str:
     return hashlib.md5("\0".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
-def raw_of(
-    appointment: Appointment, *, platform: str, owner: str, zone: str
-) -> Mapping[str, Any]:
+def raw_of(appointment: Appointment, *, platform: str, owner: str, zone: str) -> Mapping[str, Any]:
     """The payload in the words of the platform."""
     build = google_raw if platform == "google_calendar" else microsoft_raw
     return build(appointment, owner=owner, zone=zone)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from infra.local.emulators.recall.accounts import (
@@ -77,7 +79,7 @@ class Sync:
             calendar.live_token = grant.rotated_token
             if self._core.switches.rotated_token_shown:
                 calendar.oauth_refresh_token = grant.rotated_token
-        calendar.platform_email = grant.email
+        self._join_account(calendar, grant.email)
         calendar.status = "connected"
         calendar.updated_at = now
         calendar.changes.append(StatusChange(status="connected", at=now))
@@ -87,13 +89,30 @@ class Sync:
             calendar.seen.clear()
         self.import_changes(calendar)
 
+    def _join_account(self, calendar: Calendar, email: str) -> None:
+        """Note whose calendar it is; events of another account before are gone."""
+        before = calendar.platform_email
+        if before not in {None, email}:
+            self._leave_account(calendar)
+            calendar.seen.clear()
+            for event in self._core.by_calendar[calendar.id].values():
+                self._bury(event)
+                self._core.bump(event, self._core.now())
+        calendar.platform_email = email
+        members = self._core.by_account.setdefault((calendar.platform, email), {})
+        members[calendar.id] = calendar
+
+    def _leave_account(self, calendar: Calendar) -> None:
+        account = (calendar.platform, calendar.platform_email or "")
+        self._core.by_account.get(account, {}).pop(calendar.id, None)
+
     def disconnect(self, calendar: Calendar, reason: str) -> None:
         """The grant is dead: unschedule future bots and say why."""
         now = self._core.now()
         calendar.attempt += 1
         calendar.status = "disconnected"
         calendar.updated_at = now
-        sub_code = reason.split("(")[0].split(":")[0]
+        sub_code = re.split(r"[(:]", reason, maxsplit=1)[0]
         calendar.changes.append(
             StatusChange(status="disconnected", at=now, message=reason, sub_code=sub_code)
         )
@@ -108,16 +127,17 @@ class Sync:
         for event in list(self._core.by_calendar.pop(calendar.id, {}).values()):
             self._fleet.release(event, survive=survive)
             self._core.events.pop(event.id, None)
+        self._leave_account(calendar)
         del self._core.calendars[calendar.id]
 
     def of_account(self, account: Account) -> list[Calendar]:
         """The connected calendars of an account."""
         return [
             calendar
-            for calendar in self._core.calendars.values()
+            for calendar in self._core.by_account.get(
+                (account.platform, account.email), {}
+            ).values()
             if calendar.status == "connected"
-            and calendar.platform == account.platform
-            and calendar.platform_email == account.email
         ]
 
     def account_changed(self, account: Account, event_id: str) -> None:
@@ -130,7 +150,7 @@ class Sync:
         """Recall notices a dead grant late."""
         delay = self._core.timings.revocation
         for calendar in self.of_account(account):
-            self._core.later(delay, lambda calendar=calendar: self._check_grant(calendar))
+            self._core.later(delay, partial(self._check_grant, calendar))
 
     def _check_grant(self, calendar: Calendar) -> None:
         if calendar.status != "connected" or calendar.id not in self._core.calendars:
@@ -141,7 +161,11 @@ class Sync:
             case GrantResult():
                 return
 
-    def transferred(self, source: Account, target: Account, event_id: str) -> None:
+    def transferred(self, source: Account, target: Account, *, event_id: str) -> None:
+        """An event changed hands; an import of the new home must not take it for a new one."""
+        if any(event_id in self._core.by_calendar[each.id] for each in self.of_account(source)):
+            for calendar in self.of_account(target)[:1]:
+                calendar.seen[event_id] = target.events[event_id].revision
         self._core.later(
             self._core.timings.sync, lambda: self._move_event(source, target, event_id=event_id)
         )
@@ -248,7 +272,7 @@ class Sync:
             return
         old_start, old_link = event.start_time, event.link
         self._refresh(event, stored, account=account)
-        if self._gone(stored, account):
+        if self._gone(stored):
             self._bury(event)
         elif self._core.switches.automatic_follow and (
             (old_start, old_link) != (event.start_time, event.link)
@@ -256,12 +280,10 @@ class Sync:
             self._fleet.follow(event, old_start)
         self._core.bump(event, at)
 
-    def _new(
-        self, calendar: Calendar, account: Account, *, stored: Stored, at: datetime
-    ) -> Event:
+    def _new(self, calendar: Calendar, account: Account, *, stored: Stored, at: datetime) -> Event:
         raw = self._raw(account, stored)
         appointment = stored.appointment
-        start, end = self._times(account, stored)
+        start, end = self._times(stored)
         return Event(
             id=self._core.new_id(),
             calendar_id=calendar.id,
@@ -274,12 +296,12 @@ class Sync:
             link=link_of_raw(raw),
             created_at=at,
             updated_at=at,
-            is_deleted=self._gone(stored, account),
+            is_deleted=self._gone(stored),
         )
 
     def _refresh(self, event: Event, stored: Stored, *, account: Account) -> None:
         event.raw = self._raw(account, stored)
-        event.start_time, event.end_time = self._times(account, stored)
+        event.start_time, event.end_time = self._times(stored)
         event.link = link_of_raw(event.raw) if not stored.appointment.cancelled else event.link
         event.ical_uid = stored.appointment.ical_uid
         event.is_deleted = False
@@ -289,14 +311,13 @@ class Sync:
         minimal = self._core.switches.cancelled_raw == "minimal"
         return account.raw(stored.appointment.id, minimal_when_cancelled=minimal)
 
-    def _times(self, account: Account, stored: Stored) -> tuple[datetime, datetime]:
+    def _times(self, stored: Stored) -> tuple[datetime, datetime]:
         appointment = stored.appointment
         if not appointment.all_day or self._core.switches.all_day_start == "local_midnight":
             return appointment.start, appointment.end
         return _midnight(appointment.start), _midnight(appointment.end)
 
-    def _gone(self, stored: Stored, account: Account) -> bool:
-        del account
+    def _gone(self, stored: Stored) -> bool:
         switches = self._core.switches
         appointment = stored.appointment
         if appointment.cancelled:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import re
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from infra.local.emulators.clock import Clock
@@ -34,6 +36,7 @@ from infra.local.emulators.recall.events_api import EventsApi
 from infra.local.emulators.recall.fleet import Fleet, LiveBot
 from infra.local.emulators.recall.guards import IdempotencyStore, Throttle
 from infra.local.emulators.recall.pages import CursorError
+from infra.local.emulators.recall.raw import Guest
 from infra.local.emulators.recall.records import Bot, Calendar, Event
 from infra.local.emulators.recall.switches import Switches, Timings
 from infra.local.emulators.recall.sync import Resolve, Sync
@@ -123,15 +126,13 @@ class RecallWorld:
         self.throttle = Throttle(published().limits() | dict(limits or {}))
         self._idempotency = IdempotencyStore()
         self.fleet = Fleet(self.core)
-        self._sync = Sync(
-            self.core, fleet=self.fleet, resolve=resolve_account or self._registered
-        )
+        self._sync = Sync(self.core, fleet=self.fleet, resolve=resolve_account or self._registered)
         self._calendars = CalendarsApi(
             self.core, sync=self._sync, mint=mint_access_token or self._mint
         )
         self._events = EventsApi(self.core, fleet=self.fleet)
         self._bots = BotsApi(self.core, fleet=self.fleet)
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -205,6 +206,36 @@ class RecallWorld:
                     transferred=self._sync.transferred,
                 ),
             )
+
+    def invite(
+        self,
+        title: str,
+        *,
+        organizer: Account | str,
+        guests: Iterable[Account | Guest | str],
+        start: datetime,
+        **details: Any,  # noqa: ANN401  what add_event takes
+    ) -> dict[str, str]:
+        """One meeting as its copies in the accounts of everybody who has one.
+
+        Accounts among `guests` have not answered yet. Returns account e-mail to provider
+        event id; all copies share the `ical_uid`.
+        """
+        invited = list(guests)
+        host = Guest(email=organizer.email if isinstance(organizer, Account) else organizer)
+        people = [_as_guest(each) for each in invited]
+        if "series" not in details:
+            details.setdefault("ical_uid", f"{uuid.UUID(self.core.new_id()).hex}@meeting.example")
+        placed = {}
+        for account in [each for each in (organizer, *invited) if isinstance(each, Account)]:
+            placed[account.email] = account.add_event(
+                title,
+                start=start,
+                organizer=None if account.email == host.email else host,
+                attendees=[each for each in people if each.email != account.email],
+                **details,
+            )
+        return placed
 
     def grant(
         self, refresh_token: str, *, platform: str, email: str, scopes: Iterable[str] | None = None
@@ -343,9 +374,7 @@ class RecallWorld:
             return None
         return refusal(401, "authentication_failed", headers=headers)
 
-    def _guarded(
-        self, visit: _Visit, operation: Operation, *, identity: str
-    ) -> Response | None:
+    def _guarded(self, visit: _Visit, operation: Operation, *, identity: str) -> Response | None:
         wait = self.throttle.enter(operation.name, self.core.clock.now())
         if wait is not None:
             headers = {"Retry-After": str(wait)}
@@ -423,21 +452,21 @@ class RecallWorld:
         try:
             return self._operate(ask, self._list_url(visit.request.url))
         except CursorError:
-            return unconfirmed(self.switches, 404, code="not_found")
+            return field_errors({"cursor": ["Not a cursor of this list."]})
 
     def _operate(self, ask: Ask, url: str) -> Response:
         operations: dict[str, Callable[[], Response]] = {
-            "calendars_list": lambda: self._calendars.list(ask, url=url),
+            "calendars_list": lambda: self._calendars.page(ask, url=url),
             "calendars_create": lambda: self._calendars.create(ask),
             "calendars_retrieve": lambda: self._calendars.read(ask),
             "calendars_partial_update": lambda: self._calendars.patch(ask),
             "calendars_destroy": lambda: self._calendars.delete(ask),
             "calendars_access_token_create": lambda: self._calendars.access_token(ask),
-            "calendar_events_list": lambda: self._events.list(ask, url=url),
+            "calendar_events_list": lambda: self._events.page(ask, url=url),
             "calendar_events_retrieve": lambda: self._events.read(ask),
             "calendar_events_bot_create": lambda: self._events.schedule(ask),
             "calendar_events_bot_destroy": lambda: self._events.unschedule(ask),
-            "bot_list": lambda: self._bots.list(ask, url=url),
+            "bot_list": lambda: self._bots.page(ask, url=url),
             "bot_create": lambda: self._bots.create(ask),
             "bot_retrieve": lambda: self._bots.read(ask),
             "bot_partial_update": lambda: self._bots.patch(ask),
@@ -486,6 +515,12 @@ class RecallWorld:
             token=f"access-{calendar.live_token}-{int(now.timestamp())}",
             expires_at=now + ACCESS_LIFE,
         )
+
+
+def _as_guest(value: Account | Guest | str) -> Guest:
+    if isinstance(value, Guest):
+        return value
+    return Guest(email=value.email if isinstance(value, Account) else value)
 
 
 def _redirect(url: str) -> Response:
