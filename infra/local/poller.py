@@ -16,6 +16,8 @@ from infra.local.lambdas import InvocationError
 from infra.local.template import REGION, EventSource, Queue
 
 IDLE_SECONDS = 0.25
+# After an empty look: a storm of bells must not become a storm of looks.
+BREATH_SECONDS = 0.05
 CONCURRENCY_DEFAULT = 2
 BATCH_MAX = 10
 
@@ -54,6 +56,7 @@ class Poller:
         while not self._stopping.is_set():
             self._rung.clear()
             if not self._take_batch():
+                self._stopping.wait(BREATH_SECONDS)
                 self._rung.wait(IDLE_SECONDS)
 
     def _take_batch(self) -> bool:
