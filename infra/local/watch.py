@@ -110,6 +110,16 @@ class Watch:
             if len(self._world.calls) != calls or self.queued():
                 calm_since, calls = time.monotonic(), len(self._world.calls)
 
+    def until_listed(self) -> None:
+        """Wait for a sweep that begins from now on, and for what follows from it."""
+        lists = self.costs().lists
+        until(
+            lambda: self.costs().lists > lists,
+            wanted="another sweep",
+            limit_seconds=QUIET_LIMIT_SECONDS,
+        )
+        time.sleep(QUIET_SECONDS)
+
     def queued(self) -> int:
         """Messages in the queues that functions drain, taken ones included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
