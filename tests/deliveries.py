@@ -6,13 +6,30 @@ import base64
 import hashlib
 import hmac
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
+
+import standardwebhooks.webhooks
 
 PAYLOADS = Path(__file__).parent / "payloads" / "webhooks"
 SECRET = "whsec_ZXhhbXBsZS1zaWduaW5nLWtleS0wMTIzNDU2Nzg5YWI="
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another-signing-key-0123456789ab").decode()
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
+
+
+@contextmanager
+def library_clock(clock):
+    """The svix library reads the wall clock; in here it reads `clock`, as our own check does."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return clock().astimezone(tz)
+
+    with patch.object(standardwebhooks.webhooks, "datetime", Clock):
+        yield
 
 
 def signature(secret: str, *, delivery_id: str, timestamp: str, body: bytes) -> str:

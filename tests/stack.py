@@ -56,6 +56,7 @@ class Stack:
             self.clock, visibility=timedelta(seconds=70), receives_max=RECEIVES_MAX
         )
         self.lose_webhooks = False
+        self._next_tick = START + timedelta(minutes=1)
         self.notices: list[tuple[str, dict[str, Any]]] = []
         self.tables = create_tables()
         self.stores = open_stores(self.tables)
@@ -128,17 +129,17 @@ class Stack:
     def run(self, seconds: float = 0, *, ticks: bool = False) -> None:
         """Let so much time pass, with everything that happens meanwhile."""
         end = self.clock.now() + timedelta(seconds=seconds)
-        next_tick = self.clock.now() + timedelta(minutes=1)
         for _ in range(STEPS_MAX):
             self.recall.run_due()
             while (event := self.queue.receive()) is not None:
                 self._invoke(event)
             if self.clock.now() >= end:
                 return
-            self.clock.advance_to(min([end, *self._coming(next_tick if ticks else None)]))
-            if ticks and self.clock.now() >= next_tick:
-                next_tick += timedelta(minutes=1)
-                self.tick()
+            self.clock.advance_to(min([end, *self._coming(self._next_tick if ticks else None)]))
+            while self.clock.now() >= self._next_tick:
+                self._next_tick += timedelta(minutes=1)
+                if ticks:
+                    self.tick()
         raise AssertionError("the stack does not come to rest")
 
     def _coming(self, next_tick: datetime | None) -> list[datetime]:

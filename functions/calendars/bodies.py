@@ -30,8 +30,8 @@ Metadata = Annotated[
     dict[MetadataKey, Annotated[str, StringConstraints(max_length=500)]], Field(max_length=50)
 ]
 # Recall's own limits, so that what passes here passes there.
-Token = Annotated[str, StringConstraints(min_length=1, max_length=10_000), Field(repr=False)]
-Credential = Annotated[str, StringConstraints(min_length=1, max_length=2_000), Field(repr=False)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Credential = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 
 
 class Scope(StrEnum):
@@ -54,17 +54,17 @@ class ConnectSessionBody(Body):
 
 
 class CompleteBody(Body):
-    completion_code: Annotated[
-        str, StringConstraints(min_length=1, max_length=256), Field(repr=False)
-    ]
+    completion_code: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        repr=False
+    )
 
 
 class CalendarBody(Body):
     entity_id: Identifier
     platform: Platform
-    oauth_refresh_token: Token
+    oauth_refresh_token: Token = Field(repr=False)
     oauth_client_id: Credential | None = None
-    oauth_client_secret: Credential | None = None
+    oauth_client_secret: Credential | None = Field(default=None, repr=False)
     tenant_id: Identifier = DEFAULT_TENANT
     metadata: Metadata | None = None
 
@@ -72,9 +72,9 @@ class CalendarBody(Body):
 class CalendarPatch(Body):
     entity_id: Identifier | None = None
     metadata: Metadata | None = None
-    oauth_refresh_token: Token | None = None
+    oauth_refresh_token: Token | None = Field(default=None, repr=False)
     oauth_client_id: Credential | None = None
-    oauth_client_secret: Credential | None = None
+    oauth_client_secret: Credential | None = Field(default=None, repr=False)
 
 
 class OverrideBody(Body):

@@ -65,7 +65,7 @@ class Service:
         try:
             return Verdict(retry_in=self.sweeper.answer([bell.message for bell in heard]))
         except TransientError as error:
-            if min(bell.receives for bell in heard) < DOORBELL_RECEIVES_MAX:
+            if max(bell.receives for bell in heard) < DOORBELL_RECEIVES_MAX:
                 raise
             self.log.warning("doorbells left to the next tick", code=error.code)
             return Verdict()

@@ -24,7 +24,7 @@ from shared.queue import Message, Queue, encode
 from shared.secrets import SecretStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 BODY_BYTES_MAX: Final = 256 * 1024
 
@@ -44,13 +44,28 @@ class Service:
 
 @cache
 def service() -> Service:
-    settings = require(os.environ, "QUEUE_URL", "SECRET_ID")
-    secrets = boto3.client("secretsmanager", config=AWS_LIMITS)
-    return Service(
-        queue=Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"]),
-        secrets=SecretStore(secrets, settings["SECRET_ID"], required=["recall_webhook_secret"]),
-        log=Log("webhooks"),
+    return compose(
+        os.environ,
+        client=partial(boto3.client, config=AWS_LIMITS),
         clock=partial(datetime.now, UTC),
+    )
+
+
+def compose(
+    environment: Mapping[str, str],
+    *,
+    client: Callable[[str], Any],
+    clock: Callable[[], datetime],
+) -> Service:
+    """The function's parts; time and the way to AWS are given."""
+    settings = require(environment, "QUEUE_URL", "SECRET_ID")
+    return Service(
+        queue=Queue(client("sqs"), settings["QUEUE_URL"]),
+        secrets=SecretStore(
+            client("secretsmanager"), settings["SECRET_ID"], required=["recall_webhook_secret"]
+        ),
+        log=Log("webhooks"),
+        clock=clock,
     )
 
 

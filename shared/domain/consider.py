@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.decision import Circumstances, Decision, decide
+from shared.domain.event import Event, owned_by
 from shared.domain.meeting import Assignment, Meeting, Override
 from shared.domain.plan import Action, Schedule, matching_bot, plan
 from shared.domain.rules import Choice, Rules
 
 if TYPE_CHECKING:
-    from shared.domain.event import Event, ListedEvent
+    from shared.domain.event import ListedEvent
 
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(minutes=10)
@@ -39,11 +40,8 @@ def observed(row: Meeting | None, listed: ListedEvent, around: Surroundings) -> 
             return None
         row = _first_row(listed.event, around.calendar, around)
     tenant_id = around.calendar.tenant_id if around.calendar else row.tenant_id
-    decision = _decide(listed.event, row.override, around)
-    fresh = row.version is None or (listed.event, decision) != (row.event, row.decision)
-    seen = replace(
-        row, event=listed.event, bots=listed.bots, tenant_id=tenant_id, decision=decision
-    )
+    seen = _seen(replace(row, tenant_id=tenant_id), listed, around)
+    fresh = row.version is None or (seen.event, seen.decision) != (row.event, row.decision)
     return _settled(seen, around, fresh=fresh)
 
 
@@ -62,7 +60,7 @@ def scheduled(
     row: Meeting, asked: Schedule, answer: ListedEvent, *, around: Surroundings
 ) -> Meeting:
     """The row after Recall answered a Schedule; an answer that does not match stays owed."""
-    tried = replace(postponed(row, now=around.now), bots=answer.bots, event=answer.event)
+    tried = _seen(postponed(row, now=around.now), answer, around)
     ours = matching_bot(tried, deduplication_key=asked.deduplication_key)
     if ours is not None:
         assignment = Assignment(
@@ -79,9 +77,7 @@ def scheduled(
 def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row after Recall answered an Unschedule; bots it goes on listing are not ours."""
     tried = replace(
-        postponed(row, now=around.now),
-        event=answer.event,
-        bots=answer.bots,
+        _seen(postponed(row, now=around.now), answer, around),
         released=frozenset(entry.bot_id for entry in answer.bots),
         assignment=None,
     )
@@ -105,6 +101,13 @@ def postponed(row: Meeting, *, now: datetime, retry_after: float | None = None) 
     backoff = min(FIRST_RETRY * 2 ** min(row.attempts, 10), LONGEST_RETRY)
     delay = backoff if retry_after is None else timedelta(seconds=retry_after)
     return replace(row, due=True, attempts=row.attempts + 1, next_attempt=now + delay)
+
+
+def _seen(row: Meeting, listed: ListedEvent, around: Surroundings) -> Meeting:
+    """The row with the facts of a Recall answer, and what they decide."""
+    event = owned_by(listed.event, around.calendar.email if around.calendar else None)
+    decision = _decide(event, row.override, around)
+    return replace(row, event=event, bots=listed.bots, decision=decision)
 
 
 def _first_row(event: Event, calendar: Calendar, around: Surroundings) -> Meeting:

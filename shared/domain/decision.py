@@ -76,7 +76,10 @@ def _override(event: Event, circumstances: Circumstances) -> Decision | None:
 
 
 def _rsvp(event: Event, circumstances: Circumstances) -> Decision | None:
-    if event.owner_is_organizer or event.owner_answer in _ACCEPTABLE[circumstances.rules.rsvp]:
+    answer = event.owner_answer
+    if event.owner_is_organizer and answer is not Answer.DECLINED:
+        answer = Answer.ACCEPTED
+    if answer in _ACCEPTABLE[circumstances.rules.rsvp]:
         return None
     return Decision(join=False, reason="rsvp", rule="rsvp")
 

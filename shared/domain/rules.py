@@ -73,8 +73,8 @@ def rules_in_force(*documents: Mapping[str, object] | None) -> Rules:
         message = "rules.bot must be an object"
         raise TypeError(message)
     return Rules(
-        rsvp=Rsvp(merged.get("rsvp", Rsvp.NOT_DECLINED)),
-        private=Private(merged.get("private", Private.DENY)),
+        rsvp=Rsvp(str(merged.get("rsvp", Rsvp.NOT_DECLINED))),
+        private=Private(str(merged.get("private", Private.DENY))),
         min_others=int(str(merged.get("min_others", 1))),
         bot=BotSettings(**bot),
     )

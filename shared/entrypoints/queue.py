@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BACKOFF_SECONDS: Final = 5.0
 BACKOFF_SECONDS_MAX: Final = 300.0
+# A doorbell that waits holds up all the others.
+FEED_SECONDS_MAX: Final = 30.0
 SINGLE_SECONDS: Final = 10.0
 
 Answer: TypeAlias = dict[str, list[dict[str, str]]]
@@ -98,7 +100,7 @@ class _Batch:
         wait = self._attempt(lambda: feed(heard).retry_in, receives=bells[0].receives)
         if wait is not None:
             for record in bells:
-                self._fail(record, seconds=wait)
+                self._fail(record, seconds=min(wait, FEED_SECONDS_MAX))
 
     def answer_singles(
         self, single: Callable[[SingleMessage], None], *, seconds_left: Callable[[], float] | None

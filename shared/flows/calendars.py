@@ -200,8 +200,9 @@ def status_changes(known: Calendar, shown: RecallCalendar | None) -> CalendarCha
     if (status, reason) == (known.status, known.status_reason):
         return {}
     changes: CalendarChanges = {"status": status, "status_reason": reason}
-    if status is CalendarStatus.CONNECTED and _was_cut_off(known):
-        # Recall took the bots off meanwhile; a full read finds what is missing.
+    cut_off = status is CalendarStatus.DISCONNECTED and status is not known.status
+    if cut_off or (status is CalendarStatus.CONNECTED and _was_cut_off(known)):
+        # Recall takes the bots off by itself; only a full read shows what became of them.
         changes["read_since"] = EPOCH
     return changes
 

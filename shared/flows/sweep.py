@@ -163,7 +163,7 @@ class Sweeper:
                 self._stores.workspace.save_feed(done)
                 self._spare_full_reads(owing, since)
                 return
-        rest = OpenSweep(next_page=link, started_at=started, list_started=list_started)
+            rest = OpenSweep(next_page=link, started_at=started, list_started=list_started)
         self._stores.workspace.save_feed(replace(feed, cursor=since, open=rest))
 
     def _sweep_refused(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:

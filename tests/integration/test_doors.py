@@ -165,7 +165,7 @@ def seal(kms):
     return Seal(kms, kms.create_key()["KeyMetadata"]["KeyId"])
 
 
-@pytest.mark.parametrize("length", [1, 4096, 4097, 10_000])
+@pytest.mark.parametrize("length", [16, 4095, 4096, 10_000])
 def test_a_sealed_secret_opens_in_its_context(seal, length):
     secret = Secret(("é" * length).encode()[:length].decode(errors="ignore") + "x")
     sealed = seal.seal(secret, context={"session": "s"})

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -18,6 +19,7 @@ from infra.local.emulators.http import Fault, FaultKind, Request, WorldAdapter
 from infra.local.emulators.recall import (
     GOOGLE,
     MICROSOFT,
+    GrantResult,
     Guest,
     RecallWorld,
     Switches,
@@ -319,10 +321,8 @@ class TestLimits:
 
 
 class TestIdempotency:
-    BODY = {"meeting_url": MEET}
-
     def create(self, stage, key):
-        return stage.post("/api/v1/bot/", self.BODY, headers={"Idempotency-Key": key})
+        return stage.post("/api/v1/bot/", {"meeting_url": MEET}, headers={"Idempotency-Key": key})
 
     def test_first_answer_is_kept_for_an_hour(self, stage):
         first = self.create(stage, "a")
@@ -1023,10 +1023,7 @@ class TestWebhooks:
         stage.passes(days=2)
         (message,) = stage.world.webhooks.messages
         times = [at for at, _ in message.attempts]
-        waits = [
-            round((later - sooner).total_seconds())
-            for sooner, later in zip(times, times[1:], strict=False)
-        ]
+        waits = [round((later - sooner).total_seconds()) for sooner, later in pairwise(times)]
         assert [5, 300, 1800, 7200, 18000, 36000, 36000] == waits
         assert "failed" == message.state
         assert 1 == len({each.id for each in stage.mail})
@@ -1119,6 +1116,216 @@ class TestRealTime:
             assert arrived.wait(10)
         finally:
             stage.world.stop()
+
+
+class TestSwitches:
+    """The other side of each open point that no test above turns."""
+
+    def meeting(self, **switches):
+        stage = Stage(switches=Switches(**switches))
+        stage.account().add_event("Kick-off", start=START + timedelta(hours=3), link=MEET)
+        stage.connect()
+        return stage, stage.event()
+
+    def name(self, stage):
+        (name,) = stage.account().events
+        return name
+
+    @pytest.mark.parametrize("bumped", [False, True])
+    def test_disconnect_bumps_events(self, bumped):
+        stage, meeting = self.meeting(disconnect_bumps_events=bumped, bot_change_bumps_event=False)
+        stage.schedule(meeting)
+        stage.account().revoke_grant()
+        stage.passes(seconds=6)
+        assert bumped is (stage.event()["updated_at"] != meeting["updated_at"])
+
+    @pytest.mark.parametrize("touched", [False, True])
+    def test_reconnect_touches_events(self, touched):
+        stage, meeting = self.meeting(reconnect_touches_events=touched)
+        stage.call("PATCH", f"/api/v2/calendars/{meeting['calendar_id']}/", json={})
+        stage.passes(seconds=2)
+        assert touched is (stage.event()["updated_at"] != meeting["updated_at"])
+
+    @pytest.mark.parametrize("order", ["id", "updated_at", "start_time"])
+    def test_list_order(self, order):
+        stage = Stage(switches=Switches(list_order=order, events_page_size=2))
+        for hours in (3, 1, 2, 5, 4):
+            stage.account().add_event("x", start=START + timedelta(hours=hours))
+        stage.connect()
+        found = [each[order] for each in stage.events()]
+        assert sorted(found) == found
+        assert 5 == len(found)
+
+    @pytest.mark.parametrize(("switch", "entries"), [("removed", 0), ("kept", 1)])
+    def test_unscheduled_entries(self, switch, entries):
+        stage, meeting = self.meeting(unscheduled_bot_entry=switch)
+        stage.schedule(meeting)
+        assert entries == len(stage.unschedule(meeting).json()["bots"])
+        assert [] == stage.world.live_bots()
+
+    @pytest.mark.parametrize(("switch", "bots"), [("dropped", 1), ("kept", 2)])
+    def test_old_bot_on_key_change(self, switch, bots):
+        stage, meeting = self.meeting(old_bot_on_key_change=switch)
+        stage.schedule(meeting, key="one")
+        assert bots == len(stage.schedule(meeting, key="two").json()["bots"])
+        assert bots == len(stage.world.live_bots())
+
+    def test_credentials_checked_on_create(self):
+        stage = Stage(switches=Switches(credentials_checked_on_create=True))
+        body = {"platform": GOOGLE, "oauth_client_id": "c", "oauth_client_secret": "s",
+                "oauth_refresh_token": "dead"}  # fmt: skip
+        assert 400 == stage.post("/api/v2/calendars/", body).status_code
+
+    @pytest.mark.parametrize(("switch", "deleted"), [("listed", False), ("deleted", True)])
+    def test_declined_events(self, switch, deleted):
+        stage, _ = self.meeting(declined_events=switch)
+        stage.account().set_response(self.name(stage), "declined")
+        stage.passes(seconds=3)
+        assert deleted is stage.event()["is_deleted"]
+
+    @pytest.mark.parametrize(("switch", "deleted"), [("listed", False), ("deleted", True)])
+    def test_cancelled_by_organizer(self, switch, deleted):
+        stage, _ = self.meeting(cancelled_by_organizer=switch, cancelled_raw="minimal")
+        stage.account().cancel(self.name(stage))
+        stage.passes(seconds=3)
+        found = stage.event()
+        assert deleted is found["is_deleted"]
+        assert {"id", "kind", "status"} == set(found["raw"])
+
+    def test_all_day_start(self):
+        stage = Stage(switches=Switches(all_day_start="local_midnight"))
+        stage.account().add_event("x", start=START + timedelta(hours=14), all_day=True)
+        stage.connect()
+        assert "2027-03-01T23:00:00Z" == stage.event()["start_time"]
+
+    def test_refusals_of_posts(self):
+        stage, meeting = self.meeting(
+            post_running_event="refused",
+            post_deleted_event="not_found",
+            post_while_disconnected="refused",
+        )
+        stage.passes(hours=3, minutes=1)
+        assert 400 == stage.schedule(meeting).status_code
+        stage.account().move(self.name(stage), START + timedelta(hours=9))
+        stage.account().revoke_grant()
+        stage.passes(seconds=10)
+        assert 400 == stage.schedule(meeting).status_code
+        stage.world.grant("new", platform=GOOGLE, email=OWNER)
+        path = f"/api/v2/calendars/{meeting['calendar_id']}/"
+        stage.call("PATCH", path, json={"oauth_refresh_token": "new"})
+        stage.account().cancel(self.name(stage))
+        stage.passes(seconds=3)
+        assert 404 == stage.schedule(meeting).status_code
+
+    @pytest.mark.parametrize(("switch", "hours"), [("ignored", 3), ("honoured", 2)])
+    def test_join_at_in_bot_config(self, switch, hours):
+        stage, meeting = self.meeting(join_at_in_bot_config=switch)
+        stage.schedule(meeting, join_at=(START + timedelta(hours=2)).isoformat())
+        (bot,) = stage.world.live_bots()
+        assert START + timedelta(hours=hours) == bot.join_at
+
+    def test_delete_after_dispatch(self):
+        stage, meeting = self.meeting(delete_after_dispatch="leaves")
+        stage.schedule(meeting)
+        stage.passes(hours=3, minutes=1)
+        stage.unschedule(meeting)
+        assert [] == stage.world.live_bots()
+        stage.passes(seconds=10)
+        assert (
+            "bot_received_leave_call"
+            == stage.mailed("bot.call_ended")[0]["data"]["data"]["sub_code"]
+        )
+
+    def test_last_ten_minutes(self):
+        stage, meeting = self.meeting(late_delete="joins_anyway", late_config="ignored")
+        stage.schedule(meeting, bot_name="Old")
+        stage.passes(hours=2, minutes=55)
+        stage.schedule(meeting, bot_name="New")
+        assert ["Old"] == [each.bot_name for each in stage.world.live_bots()]
+        stage.unschedule(meeting)
+        stage.passes(minutes=6)
+        assert ["in_call_recording"] == [each.state for each in stage.world.live_bots()]
+
+    def test_dispatched_key(self):
+        stage, meeting = self.meeting(dispatched_key="same_bot")
+        stage.schedule(meeting)
+        stage.passes(hours=3, minutes=1)
+        stage.schedule(meeting)
+        assert 1 == len(stage.world.live_bots())
+
+    def test_shared_bot_on_calendar_delete(self):
+        stage, meeting = self.meeting(shared_bot_on_calendar_delete="removed")
+        stage.account("b@acme.example").add_event("x", start=START + timedelta(hours=3), link=MEET)
+        other = stage.connect("b@acme.example")
+        stage.schedule(meeting)
+        stage.schedule(stage.event(calendar_id=other))
+        stage.call("DELETE", f"/api/v2/calendars/{other}/")
+        assert [] == stage.world.live_bots()
+
+    @pytest.mark.parametrize(
+        ("switch", "status", "entries"), [("clean", 204, 0), ("refused", 400, 1)]
+    )
+    def test_delete_event_bot(self, switch, status, entries):
+        stage, meeting = self.meeting(
+            delete_event_bot=switch, late_delete_status=400, patch_event_bot="served"
+        )
+        (entry,) = stage.schedule(meeting).json()["bots"]
+        url = f"{stage.world.base_url}/api/v1/bot/{entry['bot_id']}/"
+        assert 200 == stage.session.patch(url, json={"bot_name": "x"}).status_code
+        assert status == stage.session.delete(url).status_code
+        assert entries == len(stage.event()["bots"])
+
+    @pytest.mark.parametrize(("shown", "token"), [(False, "first"), (True, "second")])
+    def test_rotated_token(self, shown, token):
+        grant = GrantResult(email=OWNER, scopes=("Calendars.Read",), rotated_token="second")
+        stage = Stage(
+            switches=Switches(rotated_token_shown=shown), resolve_account=lambda **_: grant
+        )
+        calendar_id = stage.connect(platform=MICROSOFT, token="first")
+        read = stage.get(f"/api/v2/calendars/{calendar_id}/").json()
+        assert token == read["oauth_refresh_token"]
+
+    def test_quiet_calendar_updates(self):
+        stage = Stage(
+            switches=Switches(update_webhook_on_connecting=False, update_webhook_on_connected=False)
+        )
+        calendar_id = stage.connect()
+        stage.call("PATCH", f"/api/v2/calendars/{calendar_id}/", json={})
+        stage.passes(seconds=3)
+        assert [] == stage.mail
+
+    def test_email_filter(self):
+        stage = Stage(switches=Switches(email_filter="oauth_email"))
+        stage.connect(oauth_email="other@acme.example")
+        found = stage.get("/api/v2/calendars/", params={"email": "other@acme.example"})
+        assert 1 == len(found.json()["results"])
+
+    @pytest.mark.parametrize(("stored", "status"), [(True, 409), (False, 200)])
+    def test_idempotency_stores_conflicts(self, stored, status):
+        stage, meeting = self.meeting(idempotency_stores_conflicts=stored)
+        stage.world.hold_key("k", seconds=5)
+        path = f"/api/v2/calendar-events/{meeting['id']}/bot/"
+        options = {"headers": {"Idempotency-Key": "once"}}
+        body = {"deduplication_key": "k", "bot_config": {}}
+        assert 409 == stage.post(path, body, **options).status_code
+        stage.passes(seconds=5)
+        assert status == stage.post(path, body, **options).status_code
+
+    def test_webhooks_unordered(self):
+        stage = Stage(switches=Switches(webhooks_unordered=True))
+        for number in range(10):
+            stage.connect(f"u{number}@acme.example")
+        stage.passes(minutes=2)
+        sent = [each.id for each in stage.world.webhooks.messages]
+        arrived = [each.id for each in stage.mail]
+        assert sorted(sent) == sorted(arrived)
+        assert sent != arrived
+
+    def test_no_recording_webhooks(self):
+        stage, meeting = self.meeting(recording_webhooks=False)
+        stage.schedule(meeting)
+        stage.passes(hours=4)
+        assert not [each for each in stage.mailed() if each["event"].startswith("recording")]
 
 
 # Each reference file as add_event makes it: (file, platform, arguments).

@@ -13,13 +13,16 @@ import pytest
 from moto import mock_aws
 
 from functions.webhooks import app
+from shared.errors import PermanentError
 from tests.deliveries import (
+    NOW,
     OTHER_SECRET,
     PAYLOADS,
     SECRET,
     compact,
     gateway_event,
     headers,
+    library_clock,
     payload,
 )
 
@@ -234,3 +237,20 @@ def test_the_function_never_loads_the_svix_client():
     )
     assert done.stderr == ""
     assert int(done.stdout) <= 5
+
+
+def test_it_runs_in_any_time_that_is_given(aws):
+    service = app.compose(
+        {"QUEUE_URL": aws, "SECRET_ID": "stack"}, client=boto3.client, clock=lambda: NOW
+    )
+    body = payload("calendar.sync_events")
+    event = gateway_event(ROUTE, headers=headers(body), body=body)
+    with library_clock(lambda: NOW):
+        assert app.receive(event, service)["statusCode"] == 204
+    (message,) = queued(aws)
+    assert json.loads(message["Body"])["received_at"] == "2027-03-01T09:00:00Z"
+
+
+def test_settings_that_are_missing_are_named_together():
+    with pytest.raises(PermanentError, match="QUEUE_URL, SECRET_ID"):
+        app.compose({}, client=boto3.client, clock=lambda: NOW)

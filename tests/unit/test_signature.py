@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import standardwebhooks.webhooks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,22 +13,16 @@ from functions.webhooks.signature import verified_delivery
 from functions.webhooks.svix_library import webhook_class
 from shared.domain.secret import Secret
 from shared.errors import PermanentError
-from tests.deliveries import NOW, OTHER_SECRET, SECRET, headers, signature
+from tests.deliveries import NOW, OTHER_SECRET, SECRET, headers, library_clock, signature
 
 BODY = b'{"event":"calendar.update","data":{"calendar_id":"c"}}'
 STAMP = str(int(NOW.timestamp()))
 
 
 @pytest.fixture(autouse=True)
-def _library_clock(monkeypatch):
-    """The library reads the wall clock; here it reads ours."""
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return NOW.astimezone(tz)
-
-    monkeypatch.setattr(standardwebhooks.webhooks, "datetime", Clock)
+def _library_clock():
+    with library_clock(lambda: NOW):
+        yield
 
 
 def verdict(body=BODY, sent=None, *, secrets=(SECRET,), now=NOW):

@@ -250,6 +250,11 @@ class RecallWorld:
         wanted = tuple(scopes) if scopes is not None else (prefix + name,)
         self.grants[refresh_token] = (platform, email, wanted)
 
+    def recheck_grants(self, account: Account) -> None:
+        """A provider ended some token of the account: its calendars notice after a while."""
+        with self.core.lock:
+            self._sync.account_revoked(account)
+
     def hold_key(self, key: str, *, seconds: float) -> None:
         """Answer 409 for a deduplication key for a while."""
         self._held[key] = self.core.clock.now() + timedelta(seconds=seconds)

@@ -1,0 +1,154 @@
+"""EventBridge wakes it: pre-flight, states of calendars, audit, and consents that still wait."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+
+from shared.config import AWS_LIMITS, require
+from shared.errors import PermanentError
+from shared.events import EventBus
+from shared.flows.calendars import refresh
+from shared.flows.connect import BrowserDoors, ConnectDoors, finish_waiting
+from shared.flows.doors import CalendarDoors
+from shared.flows.observe import Observer
+from shared.flows.reconcile import Reconciler, ReconcileTools
+from shared.observability import Log
+from shared.providers.clients import OAuthClients, providers_of
+from shared.queue import Queue
+from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.secrets import Seal, SecretStore
+from shared.storage import Tables, open_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from requests import Session
+
+CONSENTS_MAX: Final = 50
+# The sweeps come first: what the reconciler reads can wait.
+BUDGET_SHARE: Final = 0.5
+NEEDED: Final = (
+    "AWS_REGION",
+    "CONNECT_SESSIONS_TABLE",
+    "ACCOUNTS_TABLE",
+    "CALENDARS_TABLE",
+    "MEETINGS_TABLE",
+    "SETTINGS_TABLE",
+    "WORKSPACE_TABLE",
+    "QUEUE_URL",
+    "BUS_NAME",
+    "SECRET_ID",
+    "SEAL_KEY_ID",
+    "RECALL_BASE_URL",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the function is made of."""
+
+    reconciler: Reconciler
+    connect: ConnectDoors
+    log: Log
+    clock: Callable[[], datetime]
+
+    def perform(self, task: object) -> dict[str, int]:
+        """One task by its name in the template; PermanentError `task_unknown` for another."""
+        match task:
+            case "preflight":
+                landed = finish_waiting(self.connect, limit=CONSENTS_MAX, now=self.clock())
+                return {"landed": landed, "due": self.reconciler.preflight()}
+            case "calendars":
+                return {"refreshed": self.reconciler.refresh_calendars()}
+            case "audit":
+                walk = self.reconciler.audit()
+                return {"events": walk.events if walk else 0}
+            case _:
+                raise PermanentError("task_unknown", "The schedule names no task we know.")
+
+
+@cache
+def service() -> Service:
+    return compose(
+        os.environ,
+        client=partial(boto3.client, config=AWS_LIMITS),
+        session=new_session(1),
+        clock=partial(datetime.now, UTC),
+        unique=lambda: uuid.uuid4().hex,
+    )
+
+
+def compose(
+    environment: Mapping[str, str],
+    *,
+    client: Callable[[str], Any],
+    session: Session,
+    clock: Callable[[], datetime],
+    unique: Callable[[], str],
+) -> Service:
+    """The function's parts; time, chance, and the ways to AWS and Recall are given."""
+    settings = require(environment, *NEEDED)
+    log = Log("reconciler")
+    stores = open_stores(Tables.from_settings(settings))
+    secret_store = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
+    recall = RecallClient(
+        session,
+        base_url=settings["RECALL_BASE_URL"],
+        api_key=secret_store.get().recall_api_key,
+        budget=SharedBudget(
+            stores.workspace,
+            parse_limits(environment.get("RECALL_LIMITS", "")),
+            clock=clock,
+            share=BUDGET_SHARE,
+        ),
+        clock=clock,
+    )
+    queue = Queue(client("sqs"), settings["QUEUE_URL"])
+    bus = EventBus(client("events"), settings["BUS_NAME"])
+    doors = CalendarDoors(
+        calendars=stores.calendars,
+        meetings=stores.meetings,
+        accounts=stores.accounts,
+        recall=recall,
+        queue=queue,
+        events=bus,
+    )
+    tools = ReconcileTools(
+        recall=recall,
+        stores=stores,
+        queue=queue,
+        observer=Observer(stores, bus, clock=clock, log=log),
+        refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
+        clock=clock,
+        unique=unique,
+        log=log,
+    )
+    browser = BrowserDoors(
+        sessions=stores.sessions,
+        clients=OAuthClients(providers_of(environment), secret_store, session=session),
+        secrets=secret_store,
+        seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
+        public_url="",
+        chance=secrets.token_urlsafe,
+    )
+    return Service(
+        reconciler=Reconciler(tools),
+        connect=ConnectDoors(browser=browser, calendar=doors, log=log),
+        log=log,
+        clock=clock,
+    )
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """`{"task": "preflight" | "calendars" | "audit"}` in, counts out; errors show as failures."""
+    parts = service()
+    parts.log.begin(context.aws_request_id)
+    return parts.perform(event.get("task"))
