@@ -27,7 +27,7 @@ from shared.flows.landing import (
     recall_metadata,
     renew,
 )
-from shared.flows.removal import delete_at_recall, forget, remove
+from shared.flows.removal import DELETING, delete_at_recall, forget, remove
 from shared.observability import Log
 from shared.providers import granted_calendar
 from shared.providers.clients import OAuthClient, OAuthClients
@@ -164,6 +164,9 @@ def refresh(doors: CalendarDoors, calendar_id: str, *, now: datetime) -> Calenda
         _finish_merge(doors, known, now=now)
         return None
     shown = _shown(doors, calendar_id)
+    if shown is None and known.status_reason == DELETING:
+        forget(doors, known, now=now)  # a deletion broke off after Recall had done its part
+        return None
     known = _follow(doors, known, shown=shown, now=now)
     if known is None or known.email is not None or shown is None or shown.email is None:
         return known

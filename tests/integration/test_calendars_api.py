@@ -113,6 +113,15 @@ def test_a_repeated_post_with_its_key_is_carried_out_once(stage):
     assert stage.recall.count("calendars_partial_update") == 0
 
 
+def test_a_post_that_failed_may_be_repeated_with_its_key(stage):
+    body = {"entity_id": "u_1", "platform": GOOGLE, "oauth_refresh_token": stage.token()}
+    stage.recall.outage = 503
+    assert stage.call("POST", "/v1/calendars", body, idempotency_key="k").status == 503
+    stage.recall.outage = None
+    assert stage.call("POST", "/v1/calendars", body, idempotency_key="k").status == 201
+    assert len(stage.recall.calendars) == 1
+
+
 def test_a_dead_token_is_refused_before_recall_hears_of_it(stage):
     answer = stage.add(oauth_refresh_token="dead")
     assert (answer.status, answer.json["code"]) == (400, "grant_invalid")
@@ -287,6 +296,10 @@ def test_lists_filter_and_page(stage):
         "GET", "/v1/calendars", query={"tenant_id": "default", "entity_id": "u_2"}
     )
     assert len(by_entity.json["items"]) == 1
+    everyone = stage.call("GET", "/v1/calendars")
+    assert len(everyone.json["items"]) == 4
+    anywhere = stage.call("GET", "/v1/calendars", query={"entity_id": "u_2"})
+    assert [item["entity_id"] for item in anywhere.json["items"]] == ["u_2"]
     by_status = stage.call("GET", "/v1/calendars", query={"status": "connected"})
     assert by_status.json["items"] == []
 
@@ -429,6 +442,26 @@ def test_delete_waits_for_recall_and_is_finished_by_repeating(stage):
     stage.recall_adapter.faults = None
     assert stage.call("DELETE", f"/v1/calendars/{calendar_id}").status == 204
     assert kinds(stage)[-1] == "calendar.deleted"
+
+
+def test_a_deletion_that_nobody_repeats_is_finished_by_the_next_refresh(stage):
+    calendar_id = connected(stage)
+    stage.recall_adapter.faults = lambda request: (
+        Fault(kind=FaultKind.TIMEOUT_AFTER_EFFECT) if request.method == "DELETE" else None
+    )
+    assert stage.call("DELETE", f"/v1/calendars/{calendar_id}").status == 503
+    stage.recall_adapter.faults = None
+    assert stage.refresh(calendar_id) is None
+    assert kinds(stage) == ["calendar.deleted"]
+    assert stage.call("GET", f"/v1/calendars/{calendar_id}").status == 404
+
+
+def test_a_deletion_that_recall_never_heard_of_is_undone_by_the_next_refresh(stage):
+    calendar_id = connected(stage)
+    stage.recall.outage = 503
+    assert stage.call("DELETE", f"/v1/calendars/{calendar_id}").status == 503
+    stage.recall.outage = None
+    assert stage.refresh(calendar_id).status is CalendarStatus.CONNECTED
 
 
 def test_deleting_an_outlook_calendar_asks_nobody_to_revoke(stage):

@@ -366,7 +366,7 @@ def test_a_consent_waits_sealed_until_recall_is_back(stage):
 
 def test_a_waiting_consent_lands_without_anybody_asking(stage):
     session_id, code = outage(stage)
-    doors = stage.calendars.connect_doors()
+    doors = stage.calendars.connect_doors().waiting
     assert finish_waiting(doors, limit=10, now=stage.clock.now()) == 0
     stage.recall.outage = None
     assert finish_waiting(doors, limit=10, now=stage.clock.now()) == 1
@@ -476,6 +476,18 @@ def test_an_unconfirmed_session_finishes_in_the_callback():
         assert set(home.query) == {"tab", "session_id"}
         assert status_of(stage, session_id) is ConnectStatus.DONE
         assert len(stage.recall.calendars) == 1
+
+
+def test_unconfirmed_sessions_renew_and_replace_calendars():
+    with open_stage(ALLOW_UNCONFIRMED="true") as stage:
+        stage.come_home(confirm=False)
+        (first,) = stage.recall.calendars
+        stage.come_home(confirm=False)
+        assert list(stage.recall.calendars) == [first]
+        stage.recall.core.calendars.clear()
+        session_id, _ = stage.come_home(confirm=False)
+        assert session_of(stage, session_id).calendar_id not in {None, first}
+        assert stage.stores.calendars.get(first) is None
 
 
 def test_an_unconfirmed_session_says_what_went_wrong():
