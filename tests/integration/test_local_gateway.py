@@ -143,9 +143,7 @@ def test_a_broken_authorizer_lets_nobody_in(
     assert told(answer) == (500, {"message": "Internal Server Error"})
 
 
-def test_answers_keep_status_headers_and_every_cookie(
-    client: Client, functions: Functions
-) -> None:
+def test_answers_keep_status_headers_and_every_cookie(client: Client, functions: Functions) -> None:
     functions.answers["Api"] = {
         "statusCode": 302,
         "headers": {"Location": "https://elsewhere.example/?a=b", "X-Number": 5},

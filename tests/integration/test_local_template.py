@@ -103,27 +103,19 @@ Resources:
     assert queue.attributes == {"VisibilityTimeout": "2"}
 
 
+SCHEDULE = "{Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: %s, Target: %s}}"
+FUNCTION = "{Type: AWS::Serverless::Function, Properties: {Handler: a.b, Events: %s}}"
+
+
 @pytest.mark.parametrize(
     ("resource", "complaint"),
     [
         ("{Type: AWS::Kinesis::Stream}", "does not know AWS::Kinesis::Stream"),
         ("{Type: AWS::SQS::Queue, Properties: {QueueName: !Ref Nobody}}", "nothing is called"),
         ("{Type: AWS::SQS::Queue, Properties: {QueueName: !Cidr [a]}}", "Fn::Cidr"),
-        (
-            "{Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: 'cron(0 3 * * ? *)',"
-            " Target: {Arn: x}}}",
-            "rates only",
-        ),
-        (
-            "{Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: rate(1 minute),"
-            " Target: {Arn: x, Wings: two}}}",
-            "does not know Wings",
-        ),
-        (
-            "{Type: AWS::Serverless::Function, Properties: {Handler: a.b,"
-            " Events: {Fly: {Type: Kite}}}}",
-            "unknown event Kite",
-        ),
+        (SCHEDULE % ("'cron(0 3 * * ? *)'", "{Arn: x}"), "rates only"),
+        (SCHEDULE % ("rate(1 minute)", "{Arn: x, Wings: two}"), "does not know Wings"),
+        (FUNCTION % "{Fly: {Type: Kite}}", "unknown event Kite"),
     ],
 )
 def test_what_nobody_knows_is_refused(tmp_path: Path, resource: str, complaint: str) -> None:
