@@ -31,7 +31,7 @@ from shared.storage import Tables, open_stores
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from requests import Session
+    from shared.providers.clients import Session
 
 CALLS_IN_FLIGHT = 1
 NEEDED = (

@@ -41,7 +41,7 @@ from shared.storage import Tables, open_stores
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from requests import Session
+    from shared.providers.clients import Session
 
 Event = dict[str, Any]
 Reply = dict[str, Any]

@@ -30,6 +30,7 @@ from shared.storage import Tables, open_stores
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from requests import Session
 
 CONSENTS_MAX: Final = 50
@@ -147,7 +148,7 @@ def compose(
     )
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """`{"task": "preflight" | "calendars" | "audit"}` in, counts out; errors show as failures."""
     parts = service()
     parts.log.begin(context.aws_request_id)

@@ -30,6 +30,7 @@ from shared.storage import Tables, open_stores
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from requests import Session
 
 # Fewer than the queue's maxReceiveCount: a doorbell is no dead letter, for the cursor stands
@@ -148,7 +149,7 @@ def compose(
     )
 
 
-def handler(event: dict[str, Any], context: Any) -> Answer:
+def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     """An SQS batch in; `{"batchItemFailures": [...]}` names what must come back."""
     parts = service()
     parts.log.begin(context.aws_request_id)

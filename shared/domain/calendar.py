@@ -54,9 +54,7 @@ class Calendar:
     def account_key(self) -> str | None:
         if self.email is None:
             return None
-        return account_key(
-            self.tenant_id, self.entity_id, platform=self.platform, email=self.email
-        )
+        return account_key(self.tenant_id, self.entity_id, platform=self.platform, email=self.email)
 
     def belongs_to(self, tenant_id: str, entity_id: str) -> bool:
         return (self.tenant_id, self.entity_id) == (tenant_id, entity_id)

@@ -33,21 +33,21 @@ class Surroundings:
     now: datetime
 
 
-def observed(row: Meeting | None, listed: ListedEvent, around: Surroundings) -> Meeting | None:
+def observed(row: Meeting | None, listed: ListedEvent, *, around: Surroundings) -> Meeting | None:
     """The row after Recall listed the event; None when there is nothing worth keeping."""
     if row is None:
         if around.calendar is None or listed.event.deleted or listed.event.end <= around.now:
             return None
-        row = _first_row(listed.event, around.calendar, around)
+        row = _first_row(listed.event, around.calendar, around=around)
     tenant_id = around.calendar.tenant_id if around.calendar else row.tenant_id
-    seen = _seen(replace(row, tenant_id=tenant_id), listed, around)
+    seen = _seen(replace(row, tenant_id=tenant_id), listed, around=around)
     fresh = row.version is None or (seen.event, seen.decision) != (row.event, row.decision)
     return _settled(seen, around, fresh=fresh)
 
 
 def reconsidered(row: Meeting, around: Surroundings) -> Meeting:
     """The row decided anew from what is stored: an override, a rule or a calendar changed."""
-    decision = _decide(row.event, row.override, around)
+    decision = _decide(row.event, row.override, around=around)
     return _settled(replace(row, decision=decision), around, fresh=decision != row.decision)
 
 
@@ -57,10 +57,10 @@ def action_for(row: Meeting, around: Surroundings) -> Action | None:
 
 
 def scheduled(
-    row: Meeting, asked: Schedule, answer: ListedEvent, *, around: Surroundings
+    row: Meeting, answer: ListedEvent, *, asked: Schedule, around: Surroundings
 ) -> Meeting:
     """The row after Recall answered a Schedule; an answer that does not match stays owed."""
-    tried = _seen(postponed(row, now=around.now), answer, around)
+    tried = _seen(postponed(row, now=around.now), answer, around=around)
     ours = matching_bot(tried, deduplication_key=asked.deduplication_key)
     if ours is not None:
         assignment = Assignment(
@@ -77,7 +77,7 @@ def scheduled(
 def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row after Recall answered an Unschedule; bots it goes on listing are not ours."""
     tried = replace(
-        _seen(postponed(row, now=around.now), answer, around),
+        _seen(postponed(row, now=around.now), answer, around=around),
         released=frozenset(entry.bot_id for entry in answer.bots),
         assignment=None,
     )
@@ -87,7 +87,7 @@ def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> M
 def gone(row: Meeting, around: Surroundings) -> Meeting:
     """The row of an event that Recall does not know any more."""
     event = replace(row.event, deleted=True)
-    decision = _decide(event, row.override, around)
+    decision = _decide(event, row.override, around=around)
     return _settled(replace(row, event=event, bots=(), decision=decision), around, fresh=False)
 
 
@@ -103,19 +103,19 @@ def postponed(row: Meeting, *, now: datetime, retry_after: float | None = None) 
     return replace(row, due=True, attempts=row.attempts + 1, next_attempt=now + delay)
 
 
-def _seen(row: Meeting, listed: ListedEvent, around: Surroundings) -> Meeting:
+def _seen(row: Meeting, listed: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row with the facts of a Recall answer, and what they decide."""
     event = owned_by(listed.event, around.calendar.email if around.calendar else None)
-    decision = _decide(event, row.override, around)
+    decision = _decide(event, row.override, around=around)
     return replace(row, event=event, bots=listed.bots, decision=decision)
 
 
-def _first_row(event: Event, calendar: Calendar, around: Surroundings) -> Meeting:
-    decision = _decide(event, Override(), around)
+def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Meeting:
+    decision = _decide(event, Override(), around=around)
     return Meeting(event=event, tenant_id=calendar.tenant_id, decision=decision)
 
 
-def _decide(event: Event, override: Override, around: Surroundings) -> Decision:
+def _decide(event: Event, override: Override, *, around: Surroundings) -> Decision:
     choice = override.choice
     if choice is Choice.AUTO and around.series_override is not None:
         choice = around.series_override.choice

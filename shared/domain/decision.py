@@ -63,7 +63,7 @@ def _hard_deny(event: Event, circumstances: Circumstances) -> Decision | None:
     return None
 
 
-def _override(event: Event, circumstances: Circumstances) -> Decision | None:
+def _override(_event: Event, circumstances: Circumstances) -> Decision | None:
     match circumstances.override:
         case Choice.ON:
             return Decision(join=True, reason="override.on")

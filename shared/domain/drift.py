@@ -28,10 +28,10 @@ def drift_of(row: Meeting, *, bot: BotSettings, now: datetime) -> Drift | None:
         case Unschedule():
             return Drift.ORPHAN
         case Schedule() as wanted:
-            return _drift_of_wanted(row, wanted, now)
+            return _drift_of_wanted(row, wanted, now=now)
 
 
-def _drift_of_wanted(row: Meeting, wanted: Schedule, now: datetime) -> Drift:
+def _drift_of_wanted(row: Meeting, wanted: Schedule, *, now: datetime) -> Drift:
     ours = matching_bot(row, deduplication_key=wanted.deduplication_key)
     bots = coming(row, now=now)
     if len(bots) > 1:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
+from shared.domain.announce import Step, notices
 from shared.domain.consider import (
     Surroundings,
     action_for,
@@ -18,7 +19,6 @@ from shared.domain.consider import (
     scheduled,
     unscheduled,
 )
-from shared.domain.announce import Step, notices
 from shared.domain.plan import Action, Schedule, Unschedule
 from shared.domain.room import room
 from shared.errors import TransientError
@@ -127,14 +127,14 @@ class Actor:
         after = decided
         if action is not None:
             try:
-                after = self._carry_out(decided, action, around)
+                after = self._carry_out(decided, action, around=around)
             except TransientError as error:
-                after, halted = self._postpone(decided, error, around)
+                after, halted = self._postpone(decided, error, around=around)
         step = Step(before=row, after=after, calendar=around.calendar, now=around.now)
         return Turn(step=step, halted=halted)
 
     def _postpone(
-        self, row: Meeting, error: TransientError, around: Surroundings
+        self, row: Meeting, error: TransientError, *, around: Surroundings
     ) -> tuple[Meeting, TransientError | None]:
         """A limit of the workspace stops the slice and is no fault of the row."""
         self._log.info("bot call postponed", event_id=row.event.event_id, code=error.code)
@@ -143,11 +143,12 @@ class Actor:
             return replace(later, attempts=row.attempts), error
         return later, None
 
-    def _carry_out(self, row: Meeting, action: Action, around: Surroundings) -> Meeting:
+    def _carry_out(self, row: Meeting, action: Action, *, around: Surroundings) -> Meeting:
         try:
             match action:
                 case Schedule():
-                    return scheduled(row, action, self._schedule(row, action), around=around)
+                    answer = self._schedule(row, action)
+                    return scheduled(row, answer, asked=action, around=around)
                 case Unschedule():
                     answer = self._recall.unschedule_bot(row.event.event_id)
                     return unscheduled(row, answer, around=around)

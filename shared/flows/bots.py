@@ -42,9 +42,9 @@ class BotReports:
         for row in rows:
             calendar = calendars.get(row.event.calendar_id)
             if calendar is not None:
-                self._move(row, report, calendar)
+                self._move(row, report, calendar=calendar)
 
-    def _move(self, row: Meeting, report: BotEvent, calendar: Calendar) -> None:
+    def _move(self, row: Meeting, report: BotEvent, *, calendar: Calendar) -> None:
         assignment = row.assignment
         if assignment is None or not moves_forward(assignment.state, report.code):
             return

@@ -198,8 +198,8 @@ def status_changes(known: Calendar, shown: RecallCalendar | None) -> CalendarCha
     """What to write so that the row agrees with Recall (None: Recall has it no longer)."""
     status = CalendarStatus.DISCONNECTED if shown is None else shown.status
     reason = DELETED_AT_RECALL if shown is None else shown.status_reason
-    if status is CalendarStatus.CONNECTING and known.status is CalendarStatus.CONNECTING:
-        reason = reason or known.status_reason
+    if status is CalendarStatus.CONNECTING:
+        reason = reason or (RECONNECTING if _was_cut_off(known) else None)
     if (status, reason) == (known.status, known.status_reason):
         return {}
     changes: CalendarChanges = {"status": status, "status_reason": reason}

@@ -79,27 +79,6 @@ class ConnectDoors:
     return_urls: tuple[str, ...] = ()
     allow_unconfirmed: bool = False
 
-    @property
-    def waiting(self) -> WaitingDoors:
-        return WaitingDoors(
-            sessions=self.browser.sessions,
-            clients=self.browser.clients,
-            seal=self.browser.seal,
-            calendar=self.calendar,
-            log=self.log,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingDoors:
-    """What it takes to hand a sealed token to Recall; the clients' providers are not asked."""
-
-    sessions: SessionStore
-    clients: OAuthClients
-    seal: Seal
-    calendar: CalendarDoors
-    log: Log
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectRequest:
@@ -196,10 +175,10 @@ def complete(doors: ConnectDoors, session_id: str, *, code: Secret, now: datetim
     return _finish(doors, session, now=now)
 
 
-def finish_waiting(doors: WaitingDoors, *, limit: int, now: datetime) -> int:
+def finish_waiting(doors: ConnectDoors, *, limit: int, now: datetime) -> int:
     """Land consents that Recall could not take at their time; how many landed."""
     landed = 0
-    for session in doors.sessions.waiting(limit=limit):
+    for session in doors.browser.sessions.waiting(limit=limit):
         if session.expires_at <= now:
             continue
         try:
@@ -441,9 +420,9 @@ def _count_wrong_code(sessions: SessionStore, session: ConnectSession) -> None:
 def _finish(doors: ConnectDoors, session: ConnectSession, *, now: datetime) -> Landed:
     match session.status:
         case ConnectStatus.CONSENTED:
-            return _land(doors.waiting, _redeemed(doors, session, now=now), now=now)
+            return _land(doors, _redeemed(doors, session, now=now), now=now)
         case ConnectStatus.WAITING:
-            return _land(doors.waiting, session, now=now)
+            return _land(doors, session, now=now)
         case ConnectStatus.DONE:
             return _landed_before(doors, session)
         case ConnectStatus.CREATED | ConnectStatus.OPENED | ConnectStatus.FAILED:
@@ -502,10 +481,10 @@ def _grant_refusal(doors: BrowserDoors, session: ConnectSession, *, grant: Grant
     return None
 
 
-def _land(doors: WaitingDoors, session: ConnectSession, *, now: datetime) -> Landed:
+def _land(doors: ConnectDoors, session: ConnectSession, *, now: datetime) -> Landed:
     """Hand the token to Recall; the session keeps it sealed until Recall has it."""
-    client = doors.clients.ours(session.platform)
-    token = doors.seal.open(session.sealed_token or b"", context=_context(session, "token"))
+    client = doors.browser.clients.ours(session.platform)
+    token = doors.browser.seal.open(session.sealed_token or b"", context=_context(session, "token"))
     arrival = Arrival(
         tenant_id=session.tenant_id,
         entity_id=session.entity_id,
@@ -521,13 +500,13 @@ def _land(doors: WaitingDoors, session: ConnectSession, *, now: datetime) -> Lan
     try:
         landed = land(doors.calendar, arrival, now=now)
     except Refused:
-        _fail(doors.sessions, session, refusal=Refusal.RECALL_REFUSED)
+        _fail(doors.browser.sessions, session, refusal=Refusal.RECALL_REFUSED)
         raise
     return _landed(doors, session, landed=landed, now=now)
 
 
 def _landed(
-    doors: WaitingDoors, session: ConnectSession, *, landed: Landed, now: datetime
+    doors: ConnectDoors, session: ConnectSession, *, landed: Landed, now: datetime
 ) -> Landed:
     done = replace(
         session,
@@ -537,7 +516,7 @@ def _landed(
         expires_at=now + LINK_LIFE,
     )
     try:
-        doors.sessions.save(done)
+        doors.browser.sessions.save(done)
     except Conflict:
         # Another call landed the same token: the same claim, so the same calendar.
         return replace(landed, created=False)

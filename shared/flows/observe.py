@@ -35,9 +35,7 @@ class Neighbourhood:
     rules: dict[str, Rules]
     series: dict[tuple[str, str], Override]
 
-    def around(
-        self, calendar_id: str, *, series_id: str | None, now: datetime
-    ) -> Surroundings:
+    def around(self, calendar_id: str, *, series_id: str | None, now: datetime) -> Surroundings:
         return Surroundings(
             calendar=self.calendars.get(calendar_id),
             rules=self.rules.get(calendar_id, Rules()),
@@ -81,7 +79,7 @@ class Observer:
         )
         with ThreadPoolExecutor(WRITES_IN_FLIGHT) as pool:
             seen = pool.map(
-                lambda entry: self._take_one(entry, rows.get(entry.event.event_id), near),
+                lambda entry: self._take_one(entry, rows.get(entry.event.event_id), near=near),
                 page.events,
             )
             return tuple(item for item in seen if item is not None)
@@ -111,16 +109,16 @@ class Observer:
         }
 
     def _take_one(
-        self, listed: ListedEvent, row: Meeting | None, near: Neighbourhood
+        self, listed: ListedEvent, row: Meeting | None, *, near: Neighbourhood
     ) -> Seen | None:
         event = listed.event
         around = near.around(event.calendar_id, series_id=event.series_id, now=self._clock())
         for _ in range(SAVE_TRIES):
-            after = observed(row, listed, around)
+            after = observed(row, listed, around=around)
             if after is None:
                 return None
             try:
-                stored = after if after == row else self._tell_and_save(row, after, around)
+                stored = after if after == row else self._tell_and_save(row, after, around=around)
             except Conflict:
                 row = self._stores.meetings.get(event.event_id)
                 continue
@@ -128,7 +126,7 @@ class Observer:
         raise TransientError("row_changed", "A meeting row kept changing under the reader.")
 
     def _tell_and_save(
-        self, before: Meeting | None, after: Meeting, around: Surroundings
+        self, before: Meeting | None, after: Meeting, *, around: Surroundings
     ) -> Meeting:
         """Tell first: a crash in between tells twice rather than never."""
         if before is not None:

@@ -173,7 +173,10 @@ class Reconciler:
 
 
 def _differs(ours: Calendar, theirs: RecallCalendar | None) -> bool:
-    return theirs is None or (ours.status, ours.email) != (theirs.status, theirs.email or ours.email)
+    return theirs is None or (ours.status, ours.email) != (
+        theirs.status,
+        theirs.email or ours.email,
+    )
 
 
 def _moved_on(link: str, before: str | None) -> str:

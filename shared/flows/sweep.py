@@ -139,9 +139,7 @@ class Sweeper:
     def _by_calendar(self, feed: Feed) -> bool:
         return self._settings.by_calendar or feed.refused
 
-    def _sweep_workspace(
-        self, feed: Feed, bells: Sequence[FeedMessage]
-    ) -> Iterator[list[Meeting]]:
+    def _sweep_workspace(self, feed: Feed, bells: Sequence[FeedMessage]) -> Iterator[list[Meeting]]:
         """One pass over everything changed since the cursor, which moves after the last page."""
         started = feed.open.started_at if feed.open else self._clock()
         since = feed.cursor or started - OVERLAP
@@ -270,4 +268,3 @@ class Sweeper:
             except TransientError as error:
                 self._log.info("refresh of connecting calendars put off", code=error.code)
                 return
-

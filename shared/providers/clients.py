@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import requests
+from requests import Session
 
 from shared.domain.calendar import Platform
 from shared.domain.secret import Secret
@@ -13,6 +13,9 @@ from shared.errors import CallerError
 from shared.providers.door import OAuthDoor
 from shared.providers.provider import Provider, google, microsoft
 from shared.secrets import SecretStore
+
+# Session too: who composes a function hands one in, and only the doors know requests.
+__all__ = ["OAuthClient", "OAuthClients", "Session", "providers_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class OAuthClients:
         providers: Mapping[Platform, Provider],
         secrets: SecretStore,
         *,
-        session: requests.Session,
+        session: Session,
     ) -> None:
         self._providers = providers
         self._secrets = secrets

@@ -366,7 +366,7 @@ def test_a_consent_waits_sealed_until_recall_is_back(stage):
 
 def test_a_waiting_consent_lands_without_anybody_asking(stage):
     session_id, code = outage(stage)
-    doors = stage.calendars.connect_doors().waiting
+    doors = stage.calendars.connect_doors()
     assert finish_waiting(doors, limit=10, now=stage.clock.now()) == 0
     stage.recall.outage = None
     assert finish_waiting(doors, limit=10, now=stage.clock.now()) == 1

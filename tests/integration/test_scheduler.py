@@ -212,9 +212,7 @@ def test_an_import_costs_one_call_per_wanted_meeting(stack: Stack, owner: Accoun
 DIGITS_TO_LETTERS = str.maketrans("0123456789", "cdefghijkl")
 
 
-def test_a_second_sweep_over_an_unchanged_world_does_nothing(
-    stack: Stack, owner: Account
-) -> None:
+def test_a_second_sweep_over_an_unchanged_world_does_nothing(stack: Stack, owner: Account) -> None:
     for hours in range(1, 20):
         add(owner, start=START + timedelta(hours=hours))
     connected(stack)

@@ -12,7 +12,7 @@ from infra.local.emulators.http import Request, Response
 SEE_OTHER = 303
 
 
-class NoRedirect(Exception):  # noqa: N818 - what happened, not a fault
+class NoRedirect(Exception):
     """The provider answered with a page of its own; `response` is that page."""
 
     def __init__(self, response: Response) -> None:
