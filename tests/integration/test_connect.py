@@ -558,3 +558,25 @@ def test_an_idempotency_key_starts_one_session(stage):
         "POST", "/v1/connect-sessions", wanted | {"entity_id": "u_2"}, idempotency_key="k1"
     )
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_link_made_before_the_account_was_known_takes_no_other_account(stage):
+    stage.provider_adapters[GOOGLE].faults = lambda _: Fault(kind=FaultKind.CONNECT_TIMEOUT)
+    calendar_id = stage.add(BOB).json["calendar_id"]
+    stage.provider_adapters[GOOGLE].faults = None
+    session_id, home = stage.come_home(calendar_id=calendar_id, email=ADA)
+    stage.settle(calendar_id)
+    answer = stage.complete(session_id, home.query["completion_code"])
+    assert answer.json["calendar_id"] != calendar_id
+    assert stage.stores.calendars.get(calendar_id).email == BOB
+
+
+def test_a_client_taken_away_meanwhile_keeps_the_consent(stage):
+    session_id, home = stage.come_home()
+    refusal = Response(status=401, body=b'{"error":"invalid_client"}')
+    adapter = stage.provider_adapters[GOOGLE]
+    adapter.faults = lambda _: Fault(kind=FaultKind.ANSWER, answer=refusal)
+    answer = stage.complete(session_id, home.query["completion_code"])
+    assert (answer.status, answer.json["code"]) == (500, "oauth_client_refused")
+    adapter.faults = None
+    assert stage.complete(session_id, home.query["completion_code"]).status == 201
