@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from infra.local.gateway import PortTakenError
 from infra.local.host import LocalHost, local_host
+from infra.local.lambdas import StartError
 from infra.local.settings import (
     Settings,
     SettingsError,
@@ -32,6 +32,7 @@ LOG_FILE = Path("build/local-host.log")
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupt)
     terminal = Terminal(sys.stdout, environment=environment)
     try:
         settings = read_settings(parse_options(arguments), environment)
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except (SettingsError, PortTakenError) as error:
         print(error, file=sys.stderr)
         return 2
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -70,13 +74,17 @@ def _notes(host: LocalHost, settings: Settings) -> Iterator[str]:
 
 
 def _wait_for_signal() -> None:
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
-        while not stopped.wait(1.0):
-            pass
+        while True:
+            time.sleep(3600)
     except KeyboardInterrupt:
         return
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """SIGTERM ends the process as Ctrl-C does, through every clean-up."""
+    del number, frame
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ from infra.local.template import ACCOUNT_ID, REGION, Route
 
 BODY_BYTES_MAX = 10 * 1024 * 1024
 WAIT_SECONDS_MAX = 30.0
+LOOPBACK = "127.0.0.1"
 API_ID = "localhost00"
 _TEXT = re.compile(r"text/.*|application/(json|javascript|xml|.*\+json|.*\+xml)")
 _PARAMETER = re.compile(r"\\\{(\w+)(\\\+)?\\\}")
@@ -301,17 +303,22 @@ class Server:
     def open(cls, port: int, application: Json) -> Server:
         """Listen at once, so that the address is known before anything is wired to it."""
         try:
-            return cls(
-                make_server(
-                    "127.0.0.1",
-                    port,
-                    application,
-                    threaded=True,
-                    request_handler=_QuietHandler,
-                )
+            listening = socket.create_server((LOOPBACK, port))
+        except OSError as error:
+            raise PortTakenError(
+                f"Port {port} is taken or not allowed ({error.strerror}); "
+                "give another one with --port, or 0 for any"
+            ) from error
+        with listening:  # the server keeps a duplicate
+            server = make_server(
+                LOOPBACK,
+                listening.getsockname()[1],
+                application,
+                threaded=True,
+                request_handler=_QuietHandler,
+                fd=listening.fileno(),
             )
-        except (OSError, SystemExit) as error:
-            raise PortTakenError(f"Port {port} is taken; give another one with --port") from error
+        return cls(server)
 
     @property
     def port(self) -> int:

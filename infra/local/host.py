@@ -35,7 +35,10 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 @dataclass(slots=True, kw_only=True)
 class LocalHost:
-    """A running stack and the handles by which the story plays with it."""
+    """A running stack and the handles by which the story plays with it.
+
+    `crashes`: what Lambda would have logged of invocations that raised or ran out of time.
+    """
 
     url: str
     public_url: str
@@ -45,6 +48,7 @@ class LocalHost:
     lambdas: Lambdas
     meter: Meter
     events: EventTap
+    crashes: list[str]
     tick_seconds: float
 
 
@@ -61,7 +65,8 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
         meter = Meter()
         cleanup.enter_context(emulated_cloud(stack, secret=outside.secret, meter=meter))
         api_key = _seed_api_key(stack, settings)
-        lambdas = Lambdas(stack, say=partial(terminal.say, colour="red"))
+        crashes: list[str] = []
+        lambdas = Lambdas(stack, say=partial(_report, crashes=crashes, terminal=terminal))
         lambdas.warm_up()
         gateway = Gateway(stack.routes, lambdas.invoke)
         cleanup.callback(gateway.close)
@@ -80,8 +85,14 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
             lambdas=lambdas,
             meter=meter,
             events=EventTap(),
+            crashes=crashes,
             tick_seconds=settings.tick_seconds,
         )
+
+
+def _report(text: str, *, crashes: list[str], terminal: Terminal) -> None:
+    crashes.append(text)
+    terminal.say(text, colour="red")
 
 
 def _not_ready(environ: object, start_response: Any) -> list[bytes]:  # noqa: ANN401  WSGI

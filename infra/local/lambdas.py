@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from infra.local.template import REGION, Function, Stack
+from shared.errors import RollcallError
 
 Json = Any
 Say = Callable[[str], None]
@@ -33,6 +34,10 @@ class InvocationError(Exception):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class StartError(Exception):
+    """A function cannot be put together from what the template gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,10 @@ class _Lambda:
         self._lock = threading.Lock()
 
     def warm_up(self) -> None:
-        self._idle.append(self._cold_start())
+        try:
+            self._idle.append(self._cold_start())
+        except RollcallError as error:
+            raise StartError(f"{self._function.logical_id}: {error.message}") from error
 
     def invoke(self, event: Mapping[str, Any]) -> Json:
         outcome = _Outcome()

@@ -66,7 +66,7 @@ class Scenes:
         self._began = began
         self._tell = tell
         self._watch = Watch(host, world)
-        self._backend = Backend(host.public_url, host.api_key)
+        self._backend = Backend(host.url, host.api_key)
         self._browsers = {name: Browser() for name in ("dana", "sam")}
         self._calendars: dict[str, str] = {}
         self._reactions: list[float] = []
@@ -309,6 +309,14 @@ class Scenes:
         found = (costs.lists, costs.bot_calls, beyond)
         check(found == (1, 0, 0), wanted=f"1 List, 0 bot calls, 0 row writes, not {found}")
 
+    def nothing_amiss(self) -> None:
+        refused = sorted({f"{call.endpoint} {call.status}" for call in self._watch.refused_calls()})
+        check(not refused, wanted=f"no call that Recall refuses, but {', '.join(refused)}")
+        check(not self._host.crashes, wanted=f"no crash, but {len(self._host.crashes)}")
+        letters = self._watch.dead_letters()
+        check(letters == 0, wanted=f"no dead letters, but {letters}")
+        self._tell(f"{len(self._world.calls)} calls to Recall, none refused")
+
     # ------------------------------------------------------------------ what the steps are made of
 
     def _connect(self, entity_id: str, platform: Platform, *, email: str) -> str:
@@ -476,6 +484,7 @@ STEPS: tuple[tuple[str, Callable[[Scenes], None]], ...] = (
     ),
     ("500 doorbells at once cost a handful of List calls", Scenes.storm),
     ("A calendar of 300 events is imported, nearest meeting first", Scenes.import_calendar),
+    ("Nothing crashed, was refused or set aside", Scenes.nothing_amiss),
 )
 
 

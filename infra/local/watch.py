@@ -11,12 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from infra.local.cloud import client
-from infra.local.emulators.recall import LiveBot, RecallWorld
+from infra.local.emulators.recall import Call, LiveBot, RecallWorld
 from infra.local.host import LocalHost
+from infra.local.template import Queue
 
 POLL_SECONDS = 0.05
 QUIET_SECONDS = 0.8
 QUIET_LIMIT_SECONDS = 30.0
+HTTP_ERROR = 400
 LIST_EVENTS = "calendar_events_list"
 BOT_CALLS = ("calendar_events_bot_create", "calendar_events_bot_destroy")
 
@@ -122,13 +124,24 @@ class Watch:
 
     def queued(self) -> int:
         """Messages in the queues that functions drain, taken ones included."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        total = 0
-        for source in self._host.stack.sources:
-            url = self._host.stack.queue(source.queue_arn).url
-            answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
-            total += sum(int(answer["Attributes"][name]) for name in names)
-        return total
+        sources = (source.queue_arn for source in self._host.stack.sources)
+        return sum(self._depth(self._host.stack.queue(arn)) for arn in sources)
+
+    def dead_letters(self) -> int:
+        dead = {queue.dead_letter_arn for queue in self._host.stack.queues}
+        return sum(self._depth(queue) for queue in self._host.stack.queues if queue.arn in dead)
+
+    def refused_calls(self) -> list[Call]:
+        """Calls that Recall answered with an error; each would be a fault of ours."""
+        return [call for call in list(self._world.calls) if call.status >= HTTP_ERROR]
+
+    def _depth(self, queue: Queue) -> int:
+        names = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+        ]
+        answer = self._sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
 
 
 def until(holds: Callable[[], bool], *, wanted: str, limit_seconds: float) -> float:
