@@ -580,3 +580,20 @@ def test_a_client_taken_away_meanwhile_keeps_the_consent(stage):
     assert (answer.status, answer.json["code"]) == (500, "oauth_client_refused")
     adapter.faults = None
     assert stage.complete(session_id, home.query["completion_code"]).status == 201
+
+
+def test_the_log_carries_no_secret(capsys):
+    with open_stage(ALLOW_UNCONFIRMED="true") as stage:
+        link = stage.start().json["connect_url"]
+        session_id, code = outage(stage)
+        stage.complete(session_id, "wrong")
+        stage.come_home(confirm=False)
+        stage.recall.outage = None
+        stage.call(
+            "DELETE", f"/v1/calendars/{stage.complete(session_id, code).json['calendar_id']}"
+        )
+        tokens = list(stage.worlds[GOOGLE]._ledger.refresh_tokens)
+        logged = "".join(capsys.readouterr())
+    assert "recall_unavailable" in logged
+    for secret in (ADA, code, link, "client-secret-1", "recall-key", *tokens):
+        assert secret not in logged
