@@ -322,7 +322,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        return int(self.server.server_port)
+        return int(self.server.port)
 
     def start(self, application: Json = None) -> None:
         """Serve; `application` replaces the one that the port was opened with."""
