@@ -24,3 +24,5 @@ settings.register_profile(
     "rollcall", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("rollcall")
+
+pytest_plugins = ("tests.tables",)

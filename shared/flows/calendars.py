@@ -264,10 +264,9 @@ def _merge(
 ) -> Calendar | None:
     """One account twice: the older calendar stays and gets the newer one's token."""
     older, newer = sorted(pair, key=lambda calendar: (calendar.created_at, calendar.calendar_id))
-    token = doors.recall.reveal_refresh_token(newer.calendar_id)
-    if token is None:
+    credentials = _credentials_at_recall(doors, newer.calendar_id)
+    if credentials is None:
         return doors.calendars.get(pair[0].calendar_id)
-    credentials = Credentials(client_id=None, client_secret=None, refresh_token=token)
     if renew(doors, older.calendar_id, credentials=credentials, now=now) is None:
         older, newer = newer, older  # the older one is gone from Recall
     key = account_key(older.tenant_id, older.entity_id, platform=older.platform, email=email)
@@ -284,6 +283,15 @@ def _merge(
     doors.queue.ring(received_at=now, calendar_id=older.calendar_id)
     _finish_merge(doors, newer, now=now)
     return survivor
+
+
+def _credentials_at_recall(doors: CalendarDoors, calendar_id: str) -> Credentials | None:
+    """The token with its client, which may be the host's own and not ours."""
+    token = doors.recall.reveal_refresh_token(calendar_id)
+    client = doors.recall.reveal_client(calendar_id)
+    if token is None or client is None:
+        return None
+    return Credentials(client_id=client[0], client_secret=client[1], refresh_token=token)
 
 
 def _finish_merge(doors: CalendarDoors, merged: Calendar, *, now: datetime) -> None:

@@ -34,7 +34,7 @@ from shared.domain.link import (
 )
 from shared.domain.refusal import SENTENCES, Refusal
 from shared.domain.secret import Secret
-from shared.errors import CallerError, PermanentError, TransientError
+from shared.errors import CallerError, PermanentError, RollcallError, TransientError
 from shared.flows.calendars import existing
 from shared.flows.doors import CalendarDoors
 from shared.flows.landing import Arrival, Landed, land
@@ -366,9 +366,9 @@ def _finished_unconfirmed(
     """Without a code to wait for. A consent that Recall cannot take yet is no failure."""
     try:
         _finish(doors, session, now=now)
-    except CallerError as error:
-        return _home(session, Refusal(error.code))
-    except (TransientError, PermanentError) as error:
+    except RollcallError as error:
+        if error.code in set(Refusal):
+            return _home(session, Refusal(error.code))
         doors.log.warning("consent not finished", session_id=session.session_id, code=error.code)
         kept = doors.browser.sessions.get(session.session_id)
         if kept is None or kept.status is not ConnectStatus.WAITING:
@@ -436,9 +436,9 @@ def _redeemed(doors: ConnectDoors, session: ConnectSession, *, now: datetime) ->
     session = doors.browser.sessions.save(replace(session, redeeming_until=now + REDEEMING_LIFE))
     try:
         grant = _exchange(doors.browser, session)
-    except CallerError as error:
-        raise _fail(doors.browser.sessions, session, refusal=Refusal(error.code)) from None
-    except (TransientError, PermanentError):
+    except RollcallError as error:
+        if error.code == Refusal.GRANT_INVALID:
+            raise _fail(doors.browser.sessions, session, refusal=Refusal.GRANT_INVALID) from None
         doors.browser.sessions.save(replace(session, redeeming_until=None))
         raise
     refusal = _grant_refusal(doors.browser, session, grant=grant)

@@ -25,14 +25,11 @@ RECONNECTING = "reconnecting"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What Recall reads a calendar with; the token is bound to the client.
+    """What Recall reads a calendar with; the token is bound to the client."""
 
-    No client: the one that Recall knows stays.
-    """
-
-    client_id: str | None
-    client_secret: Secret | None
-    refresh_token: Secret | None
+    client_id: str
+    client_secret: Secret
+    refresh_token: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +131,19 @@ def _holder(
         return None, None
     calendar_id = claim.calendar_id or arrival.reconnects
     calendar = doors.calendars.get(calendar_id) if calendar_id else None
-    if calendar is not None and calendar.belongs_to(arrival.tenant_id, arrival.entity_id):
+    if calendar is not None and _is_for(calendar, arrival):
         return claim, calendar
     if claim.calendar_id is None:
         return claim, None
     # A crash left the claim behind when its calendar went, or moved to another entity.
     doors.accounts.release(claim.account_key, calendar_id=claim.calendar_id)
     return _claim(doors, arrival), None
+
+
+def _is_for(calendar: Calendar, arrival: Arrival) -> bool:
+    """The same entity, and the same account unless the calendar's is not known yet."""
+    same_account = calendar.account_key in {None, arrival.account_key}
+    return same_account and calendar.belongs_to(arrival.tenant_id, arrival.entity_id)
 
 
 def _renewed(

@@ -191,6 +191,13 @@ class RecallClient:
         token = _text_of(self._calendar(calendar_id), "oauth_refresh_token")
         return Secret(token) if token else None
 
+    def reveal_client(self, calendar_id: str) -> tuple[str, Secret] | None:
+        """Id and secret of the OAuth client that the calendar's token is bound to."""
+        answer = self._calendar(calendar_id)
+        client_id = _text_of(answer, "oauth_client_id")
+        client_secret = _text_of(answer, "oauth_client_secret")
+        return (client_id, Secret(client_secret)) if client_id and client_secret else None
+
     def list_events(
         self,
         *,

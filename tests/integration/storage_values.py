@@ -106,7 +106,6 @@ calendars = st.builds(
     updated_at=moments,
     read_since=maybe_moment,
     read_next=maybe_word,
-    feed_cursor=maybe_moment,
     swept_at=maybe_moment,
 )
 

@@ -208,6 +208,15 @@ def test_a_double_is_merged_into_the_older_calendar(stage):
     assert stage.add().json["calendar_id"] == older
 
 
+def test_a_merge_takes_the_tokens_own_client_along(stage):
+    older = connected(stage)
+    stage.recall.calendars[older].oauth_client_id = "retired"
+    stage.pass_time(60)
+    stage.settle(nameless(stage))
+    assert stage.recall.calendars[older].oauth_client_id == "client-1"
+    assert stage.settle(older).status is CalendarStatus.CONNECTED
+
+
 def test_the_older_calendar_stays_even_when_the_newer_had_its_name_first(stage):
     older = nameless(stage)
     stage.pass_time(0.5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -558,3 +560,46 @@ def test_an_idempotency_key_starts_one_session(stage):
         "POST", "/v1/connect-sessions", wanted | {"entity_id": "u_2"}, idempotency_key="k1"
     )
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_link_made_before_the_account_was_known_takes_no_other_account(stage):
+    stage.provider_adapters[GOOGLE].faults = lambda _: Fault(kind=FaultKind.CONNECT_TIMEOUT)
+    calendar_id = stage.add(BOB).json["calendar_id"]
+    stage.provider_adapters[GOOGLE].faults = None
+    session_id, home = stage.come_home(calendar_id=calendar_id, email=ADA)
+    stage.settle(calendar_id)
+    answer = stage.complete(session_id, home.query["completion_code"])
+    assert answer.json["calendar_id"] != calendar_id
+    assert stage.stores.calendars.get(calendar_id).email == BOB
+
+
+def test_a_client_taken_away_meanwhile_keeps_the_consent(stage):
+    session_id, home = stage.come_home()
+    refusal = Response(status=401, body=b'{"error":"invalid_client"}')
+    adapter = stage.provider_adapters[GOOGLE]
+    adapter.faults = lambda _: Fault(kind=FaultKind.ANSWER, answer=refusal)
+    answer = stage.complete(session_id, home.query["completion_code"])
+    assert (answer.status, answer.json["code"]) == (500, "oauth_client_refused")
+    adapter.faults = None
+    assert stage.complete(session_id, home.query["completion_code"]).status == 201
+
+
+def test_the_log_carries_no_secret():
+    logged_lines = io.StringIO()
+    with open_stage(ALLOW_UNCONFIRMED="true") as stage:
+        for name in ("oauth", "calendars"):
+            for log in logging.getLogger(name).handlers:
+                log.setStream(logged_lines)
+        link = stage.start().json["connect_url"]
+        session_id, code = outage(stage)
+        stage.complete(session_id, "wrong")
+        stage.come_home(confirm=False)
+        stage.recall.outage = None
+        stage.call(
+            "DELETE", f"/v1/calendars/{stage.complete(session_id, code).json['calendar_id']}"
+        )
+        tokens = list(stage.worlds[GOOGLE]._ledger.refresh_tokens)
+    logged = logged_lines.getvalue()
+    assert "recall_unavailable" in logged
+    for secret in (ADA, code, link, "client-secret-1", "recall-key", *tokens):
+        assert secret not in logged

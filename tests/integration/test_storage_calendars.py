@@ -14,8 +14,6 @@ from shared.errors import CallerError
 from shared.storage import Stores
 from tests.integration.storage_values import NOW, calendar
 
-pytest_plugins = ("tests.tables",)
-
 LATER = NOW + timedelta(minutes=1)
 
 
@@ -55,9 +53,6 @@ def test_every_field_can_change(stores: Stores) -> None:
         metadata={"default": "1", "self": "2"},
         updated_at=LATER,
         read_since=NOW,
-        read_next="page-2",
-        feed_cursor=NOW,
-        swept_at=NOW,
     )
 
     changed = stores.calendars.change(
@@ -69,48 +64,64 @@ def test_every_field_can_change(stores: Stores) -> None:
         status_reason="revoked",
         metadata={"default": "1", "self": "2"},
         read_since=NOW,
-        read_next="page-2",
-        feed_cursor=NOW,
-        swept_at=NOW,
     )
 
     assert wanted == changed == stores.calendars.get("calendar-1")
 
 
-def test_a_calendar_is_due_while_a_read_is_owed(stores: Stores) -> None:
-    def due() -> list[str]:
-        return [found.calendar_id for found in stores.calendars.due(limit=10)]
+def due(stores: Stores) -> list[str]:
+    return [found.calendar_id for found in stores.calendars.due(limit=10)]
 
+
+def test_a_calendar_is_due_from_the_wish_to_the_end_of_its_read(stores: Stores) -> None:
     stores.calendars.add(calendar(read_since=NOW))
-    assert due() == ["calendar-1"]
+    assert ["calendar-1"] == due(stores)
     stores.calendars.change("calendar-1", updated_at=LATER, status_reason="x")
-    assert due() == ["calendar-1"]
-    stores.calendars.change("calendar-1", updated_at=LATER, read_next="page-2")
-    assert due() == ["calendar-1"]
-    stores.calendars.change("calendar-1", updated_at=LATER, read_next=None)
-    assert due() == ["calendar-1"]
-    stores.calendars.change("calendar-1", updated_at=LATER, read_since=None)
-    assert due() == []
-    stores.calendars.change("calendar-1", updated_at=LATER, read_since=LATER)
-    assert due() == ["calendar-1"]
+    assert ["calendar-1"] == due(stores)
+    stores.calendars.begin_read("calendar-1")
+    assert ["calendar-1"] == due(stores)
+    stores.calendars.pause_read("calendar-1", read_next="page-2")
+    assert ["calendar-1"] == due(stores)
+    assert calendar(read_next="page-2", updated_at=LATER, status_reason="x") == (
+        stores.calendars.get("calendar-1")
+    )
+    stores.calendars.finish_read("calendar-1", swept_at=LATER)
+    assert [] == due(stores)
+    assert calendar(swept_at=LATER, updated_at=LATER, status_reason="x") == (
+        stores.calendars.get("calendar-1")
+    )
 
 
-def test_settling_a_read_forgets_its_page(stores: Stores) -> None:
-    stores.calendars.add(calendar(read_since=NOW, read_next="page-2"))
-
-    changed = stores.calendars.change("calendar-1", updated_at=LATER, read_since=None)
-
-    assert changed == calendar(updated_at=LATER)
-
-
-def test_finishing_a_read_keeps_a_newer_debt(stores: Stores) -> None:
+def test_a_wish_during_a_read_is_kept(stores: Stores) -> None:
     stores.calendars.add(calendar(read_since=NOW))
+    stores.calendars.begin_read("calendar-1")
     stores.calendars.change("calendar-1", updated_at=LATER, read_since=LATER)
+    stores.calendars.finish_read("calendar-1", swept_at=LATER)
+    assert ["calendar-1"] == due(stores)
+    assert calendar(read_since=LATER, swept_at=LATER, updated_at=LATER) == (
+        stores.calendars.get("calendar-1")
+    )
 
-    assert not stores.calendars.finish_read("calendar-1", read_since=NOW, updated_at=LATER)
-    assert stores.calendars.finish_read("calendar-1", read_since=LATER, updated_at=LATER)
-    assert stores.calendars.due(limit=10) == []
-    assert not stores.calendars.finish_read("nobody", read_since=NOW, updated_at=LATER)
+
+def test_a_read_is_spared_only_as_it_was_wished(stores: Stores) -> None:
+    stores.calendars.add(calendar(read_since=NOW))
+    stores.calendars.spare_read("calendar-1", read_since=LATER)
+    assert ["calendar-1"] == due(stores)
+    stores.calendars.spare_read("calendar-1", read_since=NOW)
+    assert [] == due(stores)
+    stores.calendars.change("calendar-1", updated_at=LATER, read_since=NOW)
+    stores.calendars.begin_read("calendar-1")
+    stores.calendars.change("calendar-1", updated_at=LATER, read_since=NOW)
+    stores.calendars.spare_read("calendar-1", read_since=NOW)
+    assert ["calendar-1"] == due(stores)
+
+
+def test_reads_of_a_deleted_calendar_bring_nothing_back(stores: Stores) -> None:
+    stores.calendars.begin_read("nobody")
+    stores.calendars.pause_read("nobody", read_next="page-2")
+    stores.calendars.finish_read("nobody", swept_at=LATER)
+    stores.calendars.spare_read("nobody", read_since=NOW)
+    assert stores.calendars.get("nobody") is None
 
 
 def test_many_are_read_at_once(stores: Stores) -> None:

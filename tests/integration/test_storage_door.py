@@ -31,8 +31,6 @@ from shared.storage.sessions import SessionRow
 from shared.storage.tables import CALENDARS, MEETINGS, SESSIONS, Schema
 from tests.integration.storage_values import NOW, calendar, event, meeting, session
 
-pytest_plugins = ("tests.tables",)
-
 # The statements of each method, for the policies of the functions that use it.
 CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
     "calendars.get": (lambda s: s.calendars.get("x"), {"GetItem": 1}),
@@ -47,8 +45,8 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
         {"UpdateItem": 1},
     ),
     "calendars.finish_read": (
-        lambda s: s.calendars.finish_read("calendar-1", read_since=NOW, updated_at=NOW),
-        {"UpdateItem": 1},
+        lambda s: s.calendars.finish_read("calendar-1", swept_at=NOW),
+        {"UpdateItem": 2},
     ),
     "calendars.find, by tenant": (lambda s: s.calendars.find(tenant_id="t"), {"Query": 1}),
     "calendars.find, all": (lambda s: s.calendars.find(), {"Scan": 1}),
@@ -283,7 +281,7 @@ def test_an_index_that_lags_behind_only_hints(
 
     monkeypatch.setattr(Connection, "query", remember)
     assert [len(read()) for read in reads] == [1, 1, 3]
-    stores.calendars.change("calendar-1", updated_at=NOW, read_since=None)
+    stores.calendars.spare_read("calendar-1", read_since=NOW)
     stores.sessions.save(replace(waiting, status=ConnectStatus.DONE))
     stores.meetings.save(replace(settled, due=False))
     stores.meetings.save(replace(later, next_attempt=NOW + timedelta(seconds=1)))

@@ -15,8 +15,6 @@ from shared.errors import CallerError
 from shared.storage import Conflict, Refused, Stores
 from tests.integration.storage_values import NOW, event, meeting
 
-pytest_plugins = ("tests.tables",)
-
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 

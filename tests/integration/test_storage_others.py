@@ -17,8 +17,6 @@ from shared.errors import CallerError
 from shared.storage import ApiKey, Claim, Conflict, Stores
 from tests.integration.storage_values import NOW, session
 
-pytest_plugins = ("tests.tables",)
-
 OFF = Override(choice=Choice.OFF, set_by="ada", set_at=NOW)
 
 

@@ -13,8 +13,6 @@ from shared.domain.meeting import Meeting
 from shared.storage import Stores
 from tests.integration import storage_values as values
 
-pytest_plugins = ("tests.tables",)
-
 # The tables are shared by the examples of a test; each example overwrites or removes its row.
 many = settings(
     max_examples=60,

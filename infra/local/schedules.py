@@ -1,0 +1,66 @@
+"""The clock of EventBridge Scheduler, scaled: moto stores schedules and never fires them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from infra.local.template import Schedule
+
+MINUTE_SECONDS = 60.0
+
+Fire = Callable[[Schedule, str], None]
+
+
+class ScheduleClock:
+    """Fires each schedule when its period is over; `scale` 0.1 makes a minute six seconds long.
+
+    As in EventBridge, nothing fires at the start: the first time is one period later.
+    """
+
+    def __init__(self, schedules: tuple[Schedule, ...], *, scale: float, fire: Fire) -> None:
+        self._fire = fire
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(
+                target=self._run,
+                args=(schedule, schedule.period_seconds * scale),
+                name=f"schedule-{schedule.name}",
+            )
+            for schedule in schedules
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, schedule: Schedule, period_seconds: float) -> None:
+        due = datetime.now(UTC) + timedelta(seconds=period_seconds)
+        while not self._stopping.wait((due - datetime.now(UTC)).total_seconds()):
+            self._fire(schedule, payload(schedule, due))
+            due += timedelta(seconds=period_seconds)
+
+
+def payload(schedule: Schedule, scheduled_at: datetime) -> str:
+    """The input of one firing, with the context attributes of EventBridge Scheduler filled in."""
+    attributes = {
+        # Not cut to seconds as AWS does: with a scaled clock two ticks may share a second.
+        "scheduled-time": scheduled_at.isoformat().replace("+00:00", "Z"),
+        "execution-id": str(uuid.uuid4()),
+        "attempt-number": "1",
+        "schedule-arn": f"arn:aws:scheduler:::schedule/default/{schedule.name}",
+    }
+    text = schedule.input_text
+    if text is None:
+        return json.dumps({"time": attributes["scheduled-time"], "source": "aws.scheduler"})
+    for name, value in attributes.items():
+        text = text.replace(f"<aws.scheduler.{name}>", value)
+    return text

@@ -1,0 +1,342 @@
+"""Functions, queue poller, clock and settings of the local host keep AWS's rules."""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.cloud import EventTap, Meter, client, emulated_cloud
+from infra.local.lambdas import InvocationError, Lambdas
+from infra.local.poller import Poller
+from infra.local.schedules import ScheduleClock, payload
+from infra.local.settings import SettingsError, parse_options, read_settings
+from infra.local.template import EventSource, Function, Schedule, Stack, read_stack
+from shared.domain.calendar import Platform
+
+HANDLER = """
+import os, time
+from functools import cache
+
+@cache
+def service():
+    return {"environment": dict(os.environ), "made": object()}
+
+def handler(event, context):
+    made = id(service()["made"])
+    match event.get("do"):
+        case "crash":
+            raise KeyError("lost")
+        case "sleep":
+            time.sleep(event["seconds"])
+    return {
+        "environment": service()["environment"],
+        "made": made,
+        "remaining": context.get_remaining_time_in_millis(),
+        "request": context.aws_request_id,
+    }
+"""
+
+TEMPLATE = """
+Resources:
+  Work:
+    Type: AWS::SQS::Queue
+    Properties:
+      FifoQueue: true
+      ContentBasedDeduplication: true
+      VisibilityTimeout: 30
+      RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 5}
+  Dead: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}
+  Bus: {Type: AWS::Events::EventBus, Properties: {Name: bus}}
+  Key: {Type: AWS::KMS::Key}
+  Secret: {Type: AWS::SecretsManager::Secret}
+  Rows:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
+      KeySchema: [{AttributeName: id, KeyType: HASH}]
+      TimeToLiveSpecification: {AttributeName: ends, Enabled: true}
+"""
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE)
+    return read_stack(path, parameters={})
+
+
+@pytest.fixture
+def meter() -> Meter:
+    return Meter()
+
+
+@pytest.fixture
+def cloud(stack: Stack, meter: Meter) -> Iterator[Stack]:
+    with emulated_cloud(stack, secret={"link_secret": "x"}, meter=meter):
+        yield stack
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def lambdas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Iterator[Lambdas]:
+    (tmp_path / "handler_of_test.py").write_text(HANDLER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PRIVATE_TO_THE_DEVELOPER", "1")
+    function = Function(
+        logical_id="Thing",
+        name="stack-Thing",
+        arn="arn:thing",
+        handler="handler_of_test.handler",
+        environment={"ONLY": "this"},
+        timeout_seconds=0.5,
+        memory_megabytes=256,
+    )
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("tables", "queues", "routes", "sources", "schedules", "buses", "key_aliases", "secrets"),
+        (),
+    )
+    yield Lambdas(Stack(functions=(function,), **nothing), say=said.append)
+    sys.modules.pop("handler_of_test", None)
+
+
+def test_a_function_sees_its_own_environment_only(lambdas: Lambdas) -> None:
+    before = dict(os.environ)
+    environment = lambdas.invoke("Thing", {})["environment"]
+    assert environment["ONLY"] == "this"
+    assert environment["AWS_LAMBDA_FUNCTION_NAME"] == "stack-Thing"
+    assert "PRIVATE_TO_THE_DEVELOPER" not in environment
+    assert dict(os.environ) == before
+
+
+def test_an_environment_is_reused_and_never_shared(lambdas: Lambdas) -> None:
+    first = lambdas.invoke("Thing", {})
+    assert lambdas.invoke("arn:thing", {})["made"] == first["made"]
+    answers: list[Any] = []
+    event = {"do": "sleep", "seconds": 0.2}
+    threads = [
+        threading.Thread(target=lambda: answers.append(lambdas.invoke("Thing", event)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({answer["made"] for answer in answers}) == 2
+    assert len({answer["request"] for answer in answers}) == 2
+
+
+def test_a_crash_is_reported_with_its_stack(lambdas: Lambdas, said: list[str]) -> None:
+    with pytest.raises(InvocationError) as caught:
+        lambdas.invoke("Thing", {"do": "crash"})
+    assert caught.value.kind == "KeyError"
+    assert said[0].startswith("Thing: Traceback")
+    assert "handler_of_test.py" in said[0]
+
+
+def test_a_timeout_is_reported(lambdas: Lambdas, said: list[str]) -> None:
+    assert 0 < lambdas.invoke("Thing", {})["remaining"] <= 500
+    with pytest.raises(InvocationError, match=r"Task timed out after 0\.50 seconds"):
+        lambdas.invoke("Thing", {"do": "sleep", "seconds": 1})
+    assert "timed out" in said[0]
+
+
+def test_the_developers_credentials_are_out_of_reach(
+    stack: Stack, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
+    monkeypatch.setenv("AWS_PROFILE", "real")
+    with emulated_cloud(stack, secret={}, meter=meter):
+        assert os.environ["AWS_ACCESS_KEY_ID"] != "real"
+        assert "AWS_PROFILE" not in os.environ
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "real"
+
+
+def test_what_the_template_names_exists(cloud: Stack) -> None:
+    (name,) = cloud.secrets
+    secret = client("secretsmanager").get_secret_value(SecretId=name)
+    assert json.loads(secret["SecretString"]) == {"link_secret": "x"}
+    (alias,) = cloud.key_aliases
+    sealed = client("kms").encrypt(KeyId=f"alias/{alias}", Plaintext=b"x")["CiphertextBlob"]
+    assert client("kms").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"x"
+    (table,) = cloud.tables
+    expiry = client("dynamodb").describe_time_to_live(TableName=table.name)
+    assert expiry["TimeToLiveDescription"]["AttributeName"] == "ends"
+
+
+def test_writes_are_counted_by_table(cloud: Stack, meter: Meter) -> None:
+    (table,) = cloud.tables
+    client("dynamodb").put_item(TableName=table.name, Item={"id": {"S": "1"}})
+    client("dynamodb").get_item(TableName=table.name, Key={"id": {"S": "1"}})
+    assert meter.writes() == {table.name: 1}
+
+
+def test_events_of_the_bus_are_heard(cloud: Stack) -> None:
+    tap = EventTap()
+    for source in ("rollcall", "somebody.else"):
+        entry = {"EventBusName": "bus", "Source": source, "DetailType": "t", "Detail": "{}"}
+        client("events").put_events(Entries=[entry])
+    assert [event["source"] for event in tap.take()] == ["rollcall"]
+    assert tap.take() == []
+
+
+class Scheduler:
+    """Fails the messages whose body says so; keeps which bodies came together."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.crashes = False
+
+    def invoke(self, name: str, event: Any) -> Any:
+        del name
+        self.batches.append([record["body"] for record in event["Records"]])
+        if self.crashes:
+            raise InvocationError("KeyError", "x")
+        failed = [r["messageId"] for r in event["Records"] if "bad" in r["body"]]
+        return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+
+
+def drained(cloud: Stack, scheduler: Scheduler, *, bodies: list[str]) -> int:
+    """Send, poll for a moment; how many messages are left in the queue."""
+    queue = next(each for each in cloud.queues if each.dead_letter_arn)
+    source = EventSource(
+        queue_arn=queue.arn, function="F", batch_size=10, reports_failures=True, concurrency_max=5
+    )
+    sqs = client("sqs")
+    for body in bodies:
+        sqs.send_message(QueueUrl=queue.url, MessageBody=body, MessageGroupId=body[0])
+    poller = Poller(source, queue, invoke=scheduler.invoke)
+    poller.start()
+    time.sleep(0.5)
+    poller.stop()
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)["Attributes"]
+    return sum(map(int, left.values()))
+
+
+def test_served_messages_go_and_failed_ones_stay(cloud: Stack) -> None:
+    scheduler = Scheduler()
+    assert drained(cloud, scheduler, bodies=["a fine", "b bad", "c fine"]) == 1
+    assert sorted(body for batch in scheduler.batches for body in batch) == [
+        "a fine",
+        "b bad",
+        "c fine",
+    ]
+
+
+def test_a_crash_keeps_the_whole_batch(cloud: Stack) -> None:
+    scheduler = Scheduler()
+    scheduler.crashes = True
+    assert drained(cloud, scheduler, bodies=["a", "b"]) == 2
+    assert len(scheduler.batches) == 1
+
+
+TICK = Schedule(
+    name="Tick",
+    period_seconds=60.0,
+    target_arn="arn",
+    input_text='{"at": "<aws.scheduler.scheduled-time>"}',
+    message_group="feed",
+)
+
+
+def test_a_firing_carries_its_scheduled_time() -> None:
+    moment = datetime(2027, 3, 1, 9, 0, 0, 250_000, tzinfo=UTC)
+    assert json.loads(payload(TICK, moment)) == {"at": "2027-03-01T09:00:00.250000Z"}
+
+
+def test_the_clock_is_scaled_and_stops() -> None:
+    fired: list[str] = []
+    clock = ScheduleClock((TICK,), scale=0.001, fire=lambda _, text: fired.append(text))
+    clock.start()
+    time.sleep(0.3)
+    clock.stop()
+    count = len(fired)
+    assert count >= 2
+    assert len(set(fired)) == count
+    time.sleep(0.1)
+    assert len(fired) == count
+
+
+def test_everything_is_emulated_unless_the_environment_says_otherwise() -> None:
+    settings = read_settings(parse_options([]), {"HOME": "/"})
+    assert settings.all_emulated
+    assert settings.tells_story
+    assert settings.options.port == 8000
+
+
+def test_a_minute_is_short_while_a_story_is_told() -> None:
+    def period(*arguments: str) -> float:
+        return read_settings(parse_options(arguments), {}).tick_seconds
+
+    assert period("--exit") == 5
+    assert period("--no-story") == 60
+    assert period("--exit", "--tick-seconds", "60") == 60
+
+
+def test_a_real_recall_and_a_real_provider_can_be_used() -> None:
+    settings = read_settings(
+        parse_options([]),
+        {
+            "RECALL_BASE_URL": "https://us-west-2.recall.ai/",
+            "RECALL_API_KEY": "hidden",
+            "RECALL_WEBHOOK_SECRET": "whsec_a,whsec_b",
+            "GOOGLE_CLIENT_ID": "id",
+            "GOOGLE_CLIENT_SECRET": "secret",
+        },
+    )
+    assert settings.recall is not None
+    assert settings.recall.base_url == "https://us-west-2.recall.ai"
+    assert set(settings.clients) == {Platform.GOOGLE}
+    assert not settings.tells_story
+    assert "hidden" not in repr(settings.recall)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"RECALL_API_KEY": "x"}, ["RECALL_BASE_URL", "RECALL_WEBHOOK_SECRET"]),
+        ({"MICROSOFT_TOKEN_URL": "https://x"}, ["MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET"]),
+        ({"RECALL_WEBHOOK_SECRET": "plain"}, ["RECALL_WEBHOOK_SECRET must be whsec_"]),
+        ({"PUBLIC_URL": "rollcall.example"}, ["PUBLIC_URL must be"]),
+        (
+            {"RECALL_BASE_URL": "ftp://x", "GOOGLE_CLIENT_ID": "x"},
+            ["RECALL_API_KEY", "GOOGLE_CLIENT_SECRET", "RECALL_BASE_URL must be"],
+        ),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named_at_once(
+    environment: dict[str, str], named: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(parse_options(["--no-story"]), environment)
+    for words in named:
+        assert words in str(caught.value)
+
+
+def test_the_story_needs_the_emulators() -> None:
+    with pytest.raises(SettingsError, match="emulated"):
+        read_settings(
+            parse_options(["--exit"]), {"GOOGLE_CLIENT_ID": "x", "GOOGLE_CLIENT_SECRET": "y"}
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--port", "70000"], ["--port", "x"], ["--tick-seconds", "0"], ["--exit", "--no-story"]],
+)
+def test_nonsense_on_the_command_line_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_options(arguments)
+    assert caught.value.code == 2
