@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from infra.local.emulators.recall.switches import Switches
 from shared.domain.meeting import Override
 from shared.domain.rules import Choice
 from tests.connect_stage import ADA, GOOGLE, OUTLOOK
-from tests.infra.template import Statement, Template, referred
+from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
 from tests.infra.watched import WatchedStack, WatchedStage
 from tests.integration.test_calendars_api import meeting
@@ -333,19 +333,11 @@ def _allowed(template: Template, function: str) -> set[Permission]:
     unseen = MADE_BY_LAMBDA | (MADE_BY_THE_EVENT_SOURCE if polls else {})
     return {
         (action, resource)
-        for statement in template.statements()
-        if statement.role == referred(stated["Role"])
+        for statement in template.statements_of(function)
         for action in statement.actions
-        for resource in _resources(statement)
+        for resource in statement.touched()
         if action not in unseen
     }
-
-
-def _resources(statement: Statement) -> Iterator[str]:
-    """Logical ids; `<table>/index/<name>` for an index."""
-    for resource in statement.resources:
-        text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else ""
-        yield referred(resource) or text.removeprefix("${").replace(".Arn}", "")
 
 
 def _logical(template: Template, function: str, touched: str) -> str:
