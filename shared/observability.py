@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict, Unpack
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -15,6 +15,32 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "Rollcall"
 FRAMES_MAX: Final = 30
+
+
+# Every metric there is. All count, but for CursorAge: seconds since the cursor of the feed.
+MetricName: TypeAlias = Literal[
+    "BotCallRefused",
+    "CallRefused",
+    "ConnectFailed",
+    "ConsentStuck",
+    "CursorAge",
+    "DeliveryIgnored",
+    "DeliveryNotTaken",
+    "DeliveryRefused",
+    "DeliveryTooLarge",
+    "DeliveryUnreadable",
+    "DeliveryUnverifiable",
+    "DriftDuplicate",
+    "DriftMisconfigured",
+    "DriftMissing",
+    "DriftMistimed",
+    "DriftOrphan",
+    "EventSetAside",
+    "MessageFailed",
+    "MessageMalformed",
+    "RequestFailed",
+    "UnfilteredListRefused",
+]
 
 
 class Fields(TypedDict, total=False):
@@ -96,7 +122,7 @@ class Log:
             facts["code"] = cause.code
         self._logger.error(message, extra=_allowed(facts), stacklevel=3)
 
-    def count(self, name: str, value: float = 1) -> None:
+    def count(self, name: MetricName, value: float = 1) -> None:
         """One metric value, written at once so that a crash later does not lose it."""
         with single_metric(
             name=name, unit=MetricUnit.Count, value=value, namespace=NAMESPACE

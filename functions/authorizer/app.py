@@ -19,6 +19,8 @@ from shared.storage.stores import open_stores
 from shared.storage.tables import Tables
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.storage.api_keys import ApiKey, ApiKeyStore
 
 SCHEME: Final = "bearer"
@@ -37,7 +39,12 @@ class Service:
 
 @cache
 def service() -> Service:
-    settings = require(os.environ, "API_KEYS_TABLE", "AWS_REGION")
+    return compose(os.environ)
+
+
+def compose(environment: Mapping[str, str]) -> Service:
+    """The function's parts."""
+    settings = require(environment, "API_KEYS_TABLE", "AWS_REGION")
     tables = Tables(region=settings["AWS_REGION"], api_keys=settings["API_KEYS_TABLE"])
     return Service(api_keys=open_stores(tables).api_keys, log=Log("authorizer"))
 

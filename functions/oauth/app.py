@@ -148,7 +148,7 @@ def answer(event: Event, service: Service) -> Reply:
         return page(503, code=error.code, sentence=sentence, headers={"retry-after": wait})
     except (CallerError, PermanentError) as error:
         service.log.crash("browser sent away until an operator acts", error)
-        service.log.count("connects_failed")
+        service.log.count("ConnectFailed")
         return page(500, code=error.code, sentence="This service needs its operator.")
 
 

@@ -134,7 +134,8 @@ def compose(
     )
     browser = BrowserDoors(
         sessions=stores.sessions,
-        clients=OAuthClients(providers_of(environment), secret_store, session=session),
+        # Consents that wait were exchanged before: no provider is asked from here.
+        clients=OAuthClients(providers_of({}), secret_store, session=session),
         secrets=secret_store,
         seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
         public_url="",

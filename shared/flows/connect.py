@@ -188,7 +188,7 @@ def finish_waiting(doors: ConnectDoors, *, limit: int, now: datetime) -> int:
             doors.log.warning("consent still waits", session_id=session.session_id, code=error.code)
         except PermanentError as error:
             doors.log.crash("consent stuck", error, session_id=session.session_id)
-            doors.log.count("consents_stuck")
+            doors.log.count("ConsentStuck")
     return landed
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
-from shared.domain.drift import drift_of
+from shared.domain.drift import Drift, drift_of
 from shared.errors import PermanentError
 from shared.flows.observe import owed
 from shared.recall import Refused
@@ -16,7 +16,7 @@ from shared.recall import Refused
 if TYPE_CHECKING:
     from shared.domain.calendar import Calendar, RecallCalendar
     from shared.flows.observe import Observer, Seen
-    from shared.observability import Log
+    from shared.observability import Log, MetricName
     from shared.queue import Queue
     from shared.recall import EventPage, RecallClient
     from shared.storage import Stores
@@ -30,6 +30,13 @@ CALENDAR_PAGES_MAX = 100
 WINDOW_BACK = timedelta(days=1)
 AUDIT = "audit"
 DRIFT = "drift"
+DRIFT_METRICS: Final[Mapping[Drift, MetricName]] = {
+    Drift.MISSING: "DriftMissing",
+    Drift.ORPHAN: "DriftOrphan",
+    Drift.MISTIMED: "DriftMistimed",
+    Drift.MISCONFIGURED: "DriftMisconfigured",
+    Drift.DUPLICATE: "DriftDuplicate",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +121,7 @@ class Reconciler:
                 continue
             drift = drift_of(item.after, bot=item.around.rules.bot, now=item.around.now)
             if drift is not None:
-                self._tools.log.count(f"Drift{drift.value.capitalize()}")
+                self._tools.log.count(DRIFT_METRICS[drift])
                 yield AuditItem(
                     drift=drift,
                     calendar_id=item.after.event.calendar_id,

@@ -77,9 +77,10 @@ class Sweeper:
         what remembers the work. What is owed already is acted on all the same.
         """
         until = self._clock() + self._settings.slice
-        if any(isinstance(message, Tick) for message in messages):
-            self._refresh_connecting()
         feed = self._stores.workspace.feed()
+        if any(isinstance(message, Tick) for message in messages):
+            self._tell_age(feed)
+            self._refresh_connecting()
         bells = [message for message in messages if self._unanswered(message, feed)]
         wait = self._wait(feed, crowded=len(messages) >= CROWD) if bells else None
         fresh: list[Meeting] = []
@@ -93,6 +94,12 @@ class Sweeper:
         if stopped is not None:
             raise stopped
         return wait if wait is not None else self._go_on(messages, outcome)
+
+    def _tell_age(self, feed: Feed) -> None:
+        """Seconds that changes may have waited; calendar by calendar, the cursor stands still."""
+        seen = feed.swept_at if self._by_calendar(feed) else feed.cursor
+        if seen is not None:
+            self._log.count("CursorAge", (self._clock() - seen).total_seconds())
 
     def _go_on(self, messages: Sequence[FeedMessage], outcome: Outcome) -> float | None:
         """Ring our own bell for what is left; a bell stopped by a limit waits in the queue."""

@@ -18,6 +18,16 @@ class Statement:
     actions: tuple[str, ...]
     resources: tuple[Any, ...]
 
+    def touched(self) -> Iterator[str]:
+        """Logical ids; `<table>/index/<name>` for an index."""
+        for resource in self.resources:
+            text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else ""
+            yield referred(resource) or text.removeprefix("${").replace(".Arn}", "")
+
+    def logical_resources(self) -> set[str]:
+        """An index belongs to its table."""
+        return {touched.partition("/")[0] for touched in self.touched()}
+
 
 class Template:
     def __init__(self, document: dict[str, Any]) -> None:
@@ -52,6 +62,10 @@ class Template:
                         actions=tuple(_listed(statement["Action"])),
                         resources=tuple(_listed(statement["Resource"])),
                     )
+
+    def statements_of(self, function: str) -> Iterator[Statement]:
+        role = referred(self.functions()[function]["Role"])
+        return (each for each in self.statements() if each.role == role)
 
     def environment(self, function: str) -> dict[str, Any]:
         common = self.document["Globals"]["Function"].get("Environment", {})

@@ -1,0 +1,347 @@
+"""Each role allows exactly the calls that its function makes, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from functions.authorizer import app as authorizer
+from infra.local.emulators.http import Fault, FaultKind, Response
+from infra.local.emulators.recall.switches import Switches
+from shared.domain.meeting import Override
+from shared.domain.rules import Choice
+from tests.connect_stage import ADA, GOOGLE, OUTLOOK
+from tests.infra.template import Template, referred
+from tests.infra.watch import Permission, Watch
+from tests.infra.watched import WatchedStack, WatchedStage
+from tests.integration.test_calendars_api import meeting
+from tests.stack import START
+from tests.tables import REGION, create_tables
+
+MEET = "https://meet.google.com/qkr-wzpn-abt"
+GUEST = "guest@globex.example"
+
+Refresh = Callable[[WatchedStage, str], None]
+
+# Made in a function's name by Lambda itself, so no handler is seen making them.
+MADE_BY_LAMBDA = {
+    "logs:CreateLogStream": "the sandbox opens its stream",
+    "logs:PutLogEvents": "the sandbox writes what the function prints",
+}
+MADE_BY_THE_EVENT_SOURCE = {
+    "sqs:ReceiveMessage": "the event source polls with the function's role",
+    "sqs:DeleteMessage": "the event source deletes what was answered",
+    "sqs:GetQueueAttributes": "the event source reads the visibility timeout",
+}
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, set[Permission]]:
+    """What every function asked of AWS in all scenarios."""
+    watch = Watch()
+    with watch.everywhere():
+        for scenario in SCENARIOS:
+            with mock_aws():
+                scenario(watch)
+    return watch.made
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "AuthorizerFunction",
+        "CalendarsFunction",
+        "OauthFunction",
+        "ReconcilerFunction",
+        "SchedulerFunction",
+        "WebhooksFunction",
+    ],
+)
+def test_a_role_allows_what_its_function_does_and_no_more(
+    template: Template, made: dict[str, set[Permission]], function: str
+) -> None:
+    allowed = _allowed(template, function)
+    done = {(action, _logical(template, function, touched)) for action, touched in made[function]}
+
+    assert {"missing": set(), "unused": set()} == {
+        "missing": done - allowed,
+        "unused": allowed - done,
+    }
+
+
+def test_every_function_is_watched(template: Template, made: dict[str, set[Permission]]) -> None:
+    assert set(template.functions()) == set(made)
+
+
+# Scenarios. Each starts from an AWS without anything in it.
+
+
+def keys_are_looked_up(watch: Watch) -> None:
+    environment = {"AWS_REGION": REGION, "API_KEYS_TABLE": str(create_tables().api_keys)}
+    event = {"routeKey": "GET /v1/calendars", "headers": {"authorization": "Bearer rk_none_none"}}
+    with watch.acting("AuthorizerFunction", environment):
+        answer = authorizer.authorize(event, authorizer.compose(environment))
+    assert answer == {"isAuthorized": False}
+
+
+def bots_follow_their_meetings(watch: Watch) -> None:
+    stack = WatchedStack(watch)
+    owner = stack.recall.account(GOOGLE, "owner@acme.example")
+    event = _add(owner, "Kickoff", series="weekly")
+    calendar_id = stack.connect()
+    stack.run(10)
+    owner.move(event, START + timedelta(hours=2))
+    stack.run(65, ticks=True)
+    row = stack.stores.meetings.of_calendar(calendar_id).items[0]
+    override = Override(choice=Choice.OFF, set_by="test", set_at=stack.clock.now())
+    stack.stores.meetings.set_override(row.event.event_id, override, now=stack.clock.now())
+    stack.scheduler.queue.ring_work(now=stack.clock.now(), unique="override")
+    stack.run(5)
+    owner.cancel(event)
+    stack.run(3600, ticks=True)
+    assert stack.recall.bots
+
+
+def bots_report_what_they_do(watch: Watch) -> None:
+    stack = WatchedStack(watch)
+    _add(stack.recall.account(GOOGLE, "owner@acme.example"), "Kickoff")
+    stack.connect()
+    stack.run(3 * 3600 + 300)
+    assert "bot.status" in dict(stack.notices)
+
+
+def recall_refuses_lists_without_a_calendar(watch: Watch) -> None:
+    stack = WatchedStack(watch, switches=Switches(unfiltered_list_refused=True))
+    owner = stack.recall.account(GOOGLE, "owner@acme.example")
+    _add(owner, "Kickoff")
+    stack.connect()
+    stack.run(130, ticks=True)
+    assert stack.stores.workspace.feed().refused
+    assert stack.recall.live_bots()
+
+
+def many_pages_are_read_in_several_runs(watch: Watch) -> None:
+    stack = WatchedStack(watch, switches=Switches(events_page_size=1))
+    owner = stack.recall.account(GOOGLE, "owner@acme.example")
+    for number in range(12):
+        _add(owner, f"Meeting {number}", attendees=[], start=START + timedelta(hours=number + 1))
+    calendar_id = stack.connect()
+    stack.run(60, ticks=True)
+    assert stack.stores.calendars.get(calendar_id).read_next is None
+
+
+def a_row_changes_while_it_is_read(watch: Watch, *, reader: str) -> None:
+    """It is read once more."""
+    stack = WatchedStack(watch)
+    owner = stack.recall.account(GOOGLE, "owner@acme.example")
+    event = _add(owner, "Kickoff", start=START + timedelta(minutes=20))
+    calendar_id = stack.connect()
+    stack.run(10)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    stack.lose_webhooks = True
+    owner.rename(event, "Kick-off")
+    stack.run(3)
+    watch.once_before(
+        ("dynamodb:PutItem", "MEETINGS_TABLE"),
+        lambda: stack.stores.meetings.wake(row.event.event_id, now=stack.clock.now()),
+    )
+    if reader == "reconciler":
+        stack.reconcile("preflight")
+    else:
+        stack.tick()
+        stack.run(60)
+
+
+def the_world_differs_from_what_we_know(watch: Watch) -> None:
+    """Bots are lost behind our back; pre-flight and audit see it and ring."""
+    stack = WatchedStack(watch)
+    owner = stack.recall.account(GOOGLE, "owner@acme.example")
+    _add(owner, "Kickoff", start=START + timedelta(minutes=20))
+    stack.connect()
+    stack.run(10)
+    stack.lose_webhooks = True
+    _add(owner, "Added in silence", start=START + timedelta(minutes=21), link=MEET[:-1] + "u")
+    stack.run(2)
+    stack.reconcile("calendars", "audit", "preflight", "audit")
+
+
+def a_host_uses_every_route(watch: Watch) -> None:
+    stage = WatchedStage(watch)
+    body = {"entity_id": "u_1", "platform": GOOGLE, "oauth_refresh_token": stage.token()}
+    calendar_id = stage.call("POST", "/v1/calendars", body, idempotency_key="k").json["calendar_id"]
+    assert stage.call("POST", "/v1/calendars", body, idempotency_key="k").status == 201
+    stage.recall.outage = 503
+    assert stage.call("POST", "/v1/calendars", body, idempotency_key="l").status == 503
+    stage.recall.outage = None
+    stage.settle(calendar_id)
+    path = f"/v1/calendars/{calendar_id}"
+    _look_around(stage, path)
+    _change_minds(stage, path, calendar_id)
+    assert stage.call("POST", f"{path}/resync").status == 202
+    assert stage.call("PATCH", path, {"metadata": {"a": "b"}}).status == 200
+    assert stage.call("PATCH", path, {"oauth_refresh_token": stage.token()}).status == 200
+    assert stage.call("PATCH", path, {"entity_id": "u_2"}).status == 200
+    assert stage.call("DELETE", path).status == 204
+
+
+def a_person_connects_with_a_code(watch: Watch) -> None:
+    stage = WatchedStage(watch)
+    for platform in (GOOGLE, OUTLOOK):
+        first = stage.connect(platform=platform)
+        assert first.status == 201
+        stage.settle(first.json["calendar_id"])
+        assert stage.connect(platform=platform).status == 200
+
+
+def a_person_connects_without_a_code(watch: Watch) -> None:
+    stage = WatchedStage(watch, ALLOW_UNCONFIRMED="true")
+    stage.come_home(confirm=False)
+    (first,) = stage.recall.calendars
+    stage.come_home(confirm=False)
+    stage.stores.meetings.save(meeting(first, "e1"))
+    stage.recall.core.calendars.clear()
+    stage.come_home(confirm=False)
+    assert stage.stores.calendars.get(first) is None
+    _recall_refuses(stage, "POST")
+    stage.come_home(confirm=False, entity_id="u_3")
+
+
+def a_consent_waits_for_recall(watch: Watch) -> None:
+    """It lands later: as a new calendar, on its account's own, and on one that Recall lost."""
+    stage = WatchedStage(watch)
+    lost = stage.connect(entity_id="u_lost").json["calendar_id"]
+    stage.stores.meetings.save(meeting(lost, "e1"))
+    kept = stage.connect(entity_id="u_kept").json["calendar_id"]
+    waiting = [stage.come_home(entity_id=each) for each in ("u_new", "u_kept", "u_lost")]
+    stage.recall.outage = 503
+    for session_id, home in waiting:
+        assert stage.complete(session_id, home.query["completion_code"]).status == 503
+    stage.recall.outage = None
+    stage.recall.core.calendars.pop(lost)
+    (done,) = stage.reconcile("preflight")
+    assert done["landed"] == 3
+    assert stage.stores.calendars.get(lost) is None
+    assert stage.stores.calendars.get(kept) is not None
+
+
+def one_account_twice(watch: Watch, *, refresh: Refresh) -> None:
+    """Two calendars of one account are merged by whoever sees its name first."""
+    stage = WatchedStage(watch)
+    older = stage.add().json["calendar_id"]
+    stage.settle(older)
+    stage.pass_time(60)
+    newer = _nameless(stage)
+    stage.stores.meetings.save(meeting(newer, "e1"))
+    stage.pass_time(2)
+    refresh(stage, newer)
+    assert stage.stores.calendars.get(newer) is None
+    assert stage.stores.calendars.get(older).email == ADA
+
+
+def a_calendar_is_cut_off(watch: Watch, *, refresh: Refresh) -> None:
+    stage = WatchedStage(watch)
+    calendar_id = _nameless(stage)
+    stage.pass_time(2)
+    refresh(stage, calendar_id)
+    stage.worlds[GOOGLE].revoke(ADA)
+    stage.recall.account(GOOGLE, ADA).revoke_grant()
+    stage.pass_time(10)
+    refresh(stage, calendar_id)
+    assert stage.stores.calendars.get(calendar_id).status == "disconnected"
+
+
+def _scheduler_refreshes(stage: WatchedStage, calendar_id: str) -> None:
+    stage.refresh(calendar_id)
+
+
+def _reconciler_refreshes(stage: WatchedStage, _: str) -> None:
+    stage.reconcile("calendars")
+
+
+SCENARIOS: list[Callable[[Watch], None]] = [
+    keys_are_looked_up,
+    bots_follow_their_meetings,
+    bots_report_what_they_do,
+    recall_refuses_lists_without_a_calendar,
+    many_pages_are_read_in_several_runs,
+    partial(a_row_changes_while_it_is_read, reader="scheduler"),
+    partial(a_row_changes_while_it_is_read, reader="reconciler"),
+    the_world_differs_from_what_we_know,
+    a_host_uses_every_route,
+    a_person_connects_with_a_code,
+    a_person_connects_without_a_code,
+    a_consent_waits_for_recall,
+    partial(one_account_twice, refresh=_scheduler_refreshes),
+    partial(one_account_twice, refresh=_reconciler_refreshes),
+    partial(a_calendar_is_cut_off, refresh=_scheduler_refreshes),
+    partial(a_calendar_is_cut_off, refresh=_reconciler_refreshes),
+]
+
+
+def _add(account: Any, title: str, **facts: Any) -> str:
+    wanted = {"start": START + timedelta(hours=3), "link": MEET, "attendees": [GUEST], **facts}
+    return account.add_event(title, **wanted)
+
+
+def _look_around(stage: WatchedStage, path: str) -> None:
+    for route, query in (
+        (path, None),
+        ("/v1/calendars", None),
+        ("/v1/calendars", {"tenant_id": "default", "entity_id": "u_1"}),
+        ("/v1/calendars", {"status": "connected"}),
+        (f"{path}/meetings", None),
+        ("/v1/status", None),
+    ):
+        assert stage.call("GET", route, query=query).status == 200
+    assert stage.call("GET", "/v1/drift").status == 404
+
+
+def _change_minds(stage: WatchedStage, path: str, calendar_id: str) -> None:
+    for event_id in ("e1", "e2"):
+        stage.stores.meetings.save(meeting(calendar_id, event_id, series="s1"))
+    for scope in ("occurrence", "series"):
+        wanted = {"choice": "off", "scope": scope}
+        assert stage.call("PUT", f"{path}/meetings/e1/override", wanted).status == 200
+    assert stage.call("GET", f"{path}/meetings").status == 200
+
+
+def _nameless(stage: WatchedStage) -> str:
+    """Connected while the provider is down, so that the address comes with the first sync."""
+    token = stage.token()
+    stage.provider_adapters[GOOGLE].faults = lambda _: Fault(kind=FaultKind.CONNECT_TIMEOUT)
+    answer = stage.add(oauth_refresh_token=token)
+    stage.provider_adapters[GOOGLE].faults = None
+    return answer.json["calendar_id"]
+
+
+def _recall_refuses(stage: WatchedStage, method: str) -> None:
+    refusal = Response(status=400, body=b'{"code":"invalid_request_data"}')
+    stage.recall_adapter.faults = lambda request: (
+        Fault(kind=FaultKind.ANSWER, answer=refusal) if request.method == method else None
+    )
+
+
+def _allowed(template: Template, function: str) -> set[Permission]:
+    """What the role states, without what Lambda does in the function's name."""
+    stated = template.functions()[function]
+    polls = any(event["Type"] == "SQS" for event in stated.get("Events", {}).values())
+    unseen = MADE_BY_LAMBDA | (MADE_BY_THE_EVENT_SOURCE if polls else {})
+    return {
+        (action, resource)
+        for statement in template.statements_of(function)
+        for action in statement.actions
+        for resource in statement.touched()
+        if action not in unseen
+    }
+
+
+def _logical(template: Template, function: str, touched: str) -> str:
+    """The resource that the template puts behind a variable."""
+    variable, _, index = touched.partition("/")
+    named = referred(template.environment(function).get(variable)) or touched
+    return f"{named}/{index}" if index else named
