@@ -443,9 +443,7 @@ def test_an_event_moved_into_the_past_and_back(stack: Stack, owner: Account) -> 
     is_at_rest(stack)
 
 
-def test_an_event_used_again_and_again_has_one_bot_each_time(
-    stack: Stack, owner: Account
-) -> None:
+def test_an_event_used_again_and_again_has_one_bot_each_time(stack: Stack, owner: Account) -> None:
     event = add(owner)
     connected(stack)
     for week in (1, 2, 3):
