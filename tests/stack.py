@@ -11,11 +11,12 @@ from typing import Any
 import boto3
 import time_machine
 
+from functions.reconciler import app as reconciler
 from functions.scheduler import app as scheduler
 from functions.webhooks import app as webhooks
 from infra.local.emulators.clock import VirtualClock
 from infra.local.emulators.http import WorldAdapter
-from infra.local.emulators.recall.switches import Switches
+from infra.local.emulators.recall.switches import Switches, Timings
 from infra.local.emulators.recall.webhooks import Delivery
 from infra.local.emulators.recall.world import RecallWorld
 from shared.domain.calendar import Calendar, CalendarStatus, Platform
@@ -35,21 +36,42 @@ WEBHOOK_SECRET = "whsec_ZXhhbXBsZS1zaWduaW5nLWtleS0wMTIzNDU2Nzg5YWI="
 GOOGLE = "google_calendar"
 OUTLOOK = "microsoft_outlook"
 STEPS_MAX = 10_000
+RUNS_MAX = 500
 RECEIVES_MAX = 10
+
+
+class ShiftedClock:
+    """Another machine's clock: always so much ahead of (or, when negative, behind) ours."""
+
+    def __init__(self, clock: VirtualClock, *, ahead: timedelta) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
 
 
 class Stack:
     """Drives the scheduler as SQS and Svix do, over an emulated Recall."""
 
-    def __init__(self, *, switches: Switches | None = None, feed_mode: str = "workspace") -> None:
+    def __init__(
+        self,
+        *,
+        switches: Switches | None = None,
+        timings: Timings | None = None,
+        feed_mode: str = "workspace",
+        recall_ahead: timedelta = timedelta(0),
+    ) -> None:
         self.clock = VirtualClock(START)
+        self._recall_ahead = recall_ahead
         self.recall = RecallWorld(
-            self.clock,
+            ShiftedClock(self.clock, ahead=recall_ahead),
             base_url=RECALL,
             api_key="key-of-the-workspace",
             webhook_secret=WEBHOOK_SECRET,
             deliver=self._deliver,
             switches=switches,
+            timings=timings,
         )
         self.adapter = WorldAdapter(self.recall.handle)
         self.queue = VirtualQueue(
@@ -75,15 +97,21 @@ class Stack:
         )
 
     def cold_start(self) -> scheduler.Service:
+        return scheduler.compose(self.environment, **self._given())
+
+    def reconciler(self) -> reconciler.Service:
+        """A reconciler as it wakes up: a process of its own with a share of the budget."""
+        return reconciler.compose(self.environment, **self._given())
+
+    def _given(self) -> dict[str, Any]:
         session = new_session(8)
         session.mount(RECALL, self.adapter)
-        return scheduler.compose(
-            self.environment,
-            client=self._client,
-            session=session,
-            clock=self.clock.now,
-            unique=lambda: f"unique-{next(self._numbers)}",
-        )
+        return {
+            "client": self._client,
+            "session": session,
+            "clock": self.clock.now,
+            "unique": lambda: f"unique-{next(self._numbers)}",
+        }
 
     # The outside world.
 
@@ -131,8 +159,7 @@ class Stack:
         end = self.clock.now() + timedelta(seconds=seconds)
         for _ in range(STEPS_MAX):
             self.recall.run_due()
-            while (event := self.queue.receive()) is not None:
-                self._invoke(event)
+            self._answer_queue()
             if self.clock.now() >= end:
                 return
             self.clock.advance_to(min([end, *self._coming(self._next_tick if ticks else None)]))
@@ -142,8 +169,18 @@ class Stack:
                     self.tick()
         raise AssertionError("the stack does not come to rest")
 
+    def _answer_queue(self) -> None:
+        for _ in range(RUNS_MAX):
+            event = self.queue.receive()
+            if event is None:
+                return
+            self._invoke(event)
+        raise AssertionError("the scheduler rings its own bell without end")
+
     def _coming(self, next_tick: datetime | None) -> list[datetime]:
-        moments = (self.recall.next_due(), self.queue.next_visible(), next_tick)
+        at_recall = self.recall.next_due()
+        due = None if at_recall is None else at_recall - self._recall_ahead
+        moments = (due, self.queue.next_visible(), next_tick)
         now = self.clock.now()
         return [moment for moment in moments if moment is not None and moment > now]
 
@@ -198,6 +235,7 @@ class Stack:
         names = {
             "ACCOUNTS_TABLE": self.tables.accounts,
             "CALENDARS_TABLE": self.tables.calendars,
+            "CONNECT_SESSIONS_TABLE": self.tables.sessions,
             "MEETINGS_TABLE": self.tables.meetings,
             "SETTINGS_TABLE": self.tables.settings,
             "WORKSPACE_TABLE": self.tables.workspace,
@@ -208,6 +246,7 @@ class Stack:
             "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/doorbell.fifo",
             "BUS_NAME": "rollcall",
             "SECRET_ID": made["ARN"],
+            "SEAL_KEY_ID": "alias/rollcall",
             "RECALL_BASE_URL": RECALL,
             "FEED_MODE": feed_mode,
         }

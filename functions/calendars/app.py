@@ -89,10 +89,10 @@ def compose(
         secrets=secret_store,
         seal=Seal(boto3.client("kms", config=AWS_LIMITS), settings["SEAL_KEY_ID"]),
         clients=OAuthClients(providers_of(environment), secret_store, session=session),
-        recall=lambda: RecallClient(
+        recall=RecallClient(
             session,
             base_url=settings["RECALL_BASE_URL"],
-            api_key=secret_store.get().recall_api_key,
+            api_key=lambda: secret_store.get().recall_api_key,
             budget=budget,
             clock=clock,
         ),

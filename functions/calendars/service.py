@@ -21,7 +21,7 @@ from shared.storage import Stores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Doors and settings; `recall` opens with the API key of the moment."""
+    """Doors and settings."""
 
     stores: Stores
     queue: Queue
@@ -29,7 +29,7 @@ class Service:
     secrets: SecretStore
     seal: Seal
     clients: OAuthClients
-    recall: Callable[[], RecallClient]
+    recall: RecallClient
     limits: Mapping[str, int]
     idempotency: Idempotency
     log: Log
@@ -44,7 +44,7 @@ class Service:
             calendars=self.stores.calendars,
             meetings=self.stores.meetings,
             accounts=self.stores.accounts,
-            recall=self.recall(),
+            recall=self.recall,
             queue=self.queue,
             events=self.events,
         )

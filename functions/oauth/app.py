@@ -66,10 +66,9 @@ NEEDED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What the function is made of; `connect` also opens Recall."""
+    """What the function is made of."""
 
-    browser: BrowserDoors
-    connect: Callable[[], ConnectDoors]
+    connect: ConnectDoors
     log: Log
     clock: Callable[[], datetime]
 
@@ -117,27 +116,25 @@ def compose(
     unconfirmed = flag(environment, "ALLOW_UNCONFIRMED")
     bus = EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"])
 
-    def connect_doors() -> ConnectDoors:
-        recall = RecallClient(
-            session,
-            base_url=settings["RECALL_BASE_URL"],
-            api_key=secret_store.get().recall_api_key,
-            budget=budget,
-            clock=clock,
-        )
-        calendar = CalendarDoors(
-            calendars=stores.calendars,
-            meetings=stores.meetings,
-            accounts=stores.accounts,
-            recall=recall,
-            queue=queue,
-            events=bus,
-        )
-        return ConnectDoors(
-            browser=browser, calendar=calendar, log=log, allow_unconfirmed=unconfirmed
-        )
-
-    return Service(browser=browser, connect=connect_doors, log=log, clock=clock)
+    recall = RecallClient(
+        session,
+        base_url=settings["RECALL_BASE_URL"],
+        api_key=lambda: secret_store.get().recall_api_key,
+        budget=budget,
+        clock=clock,
+    )
+    calendar = CalendarDoors(
+        calendars=stores.calendars,
+        meetings=stores.meetings,
+        accounts=stores.accounts,
+        recall=recall,
+        queue=queue,
+        events=bus,
+    )
+    connect = ConnectDoors(
+        browser=browser, calendar=calendar, log=log, allow_unconfirmed=unconfirmed
+    )
+    return Service(connect=connect, log=log, clock=clock)
 
 
 def answer(event: Event, service: Service) -> Reply:
@@ -161,10 +158,10 @@ def _answer(event: Event, service: Service) -> Redirect | PlainPage:
     match event["routeKey"]:
         case "GET /connect/{token}" if not _is_prefetch(event):
             token = str(given.get("token", ""))
-            return open_link(service.browser, token, cookie=cookie, now=service.clock())
+            return open_link(service.connect.browser, token, cookie=cookie, now=service.clock())
         case "GET /oauth/{platform}/callback" if given.get("platform") in set(Platform):
             return take_answer(
-                service.connect(),
+                service.connect,
                 Platform(given["platform"]),
                 answer=_provider_answer(event.get("queryStringParameters") or {}),
                 cookie=cookie,

@@ -103,7 +103,7 @@ def compose(
     recall = RecallClient(
         session,
         base_url=settings["RECALL_BASE_URL"],
-        api_key=secret_store.get().recall_api_key,
+        api_key=lambda: secret_store.get().recall_api_key,
         budget=SharedBudget(
             stores.workspace,
             parse_limits(environment.get("RECALL_LIMITS", "")),

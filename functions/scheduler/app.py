@@ -110,7 +110,7 @@ def compose(
     recall = RecallClient(
         session,
         base_url=settings["RECALL_BASE_URL"],
-        api_key=secrets.get().recall_api_key,
+        api_key=lambda: secrets.get().recall_api_key,
         budget=SharedBudget(
             stores.workspace, parse_limits(environment.get("RECALL_LIMITS", "")), clock=clock
         ),

@@ -236,9 +236,9 @@ class Scenes:
     def storm(self) -> None:
         self._watch.until_quiet()
         before = self._watch.costs()
-        sent = len(self._world.webhooks.messages)
         began = time.monotonic()
         with self._world.core.lock:
+            sent = len(self._world.webhooks.messages)
             for _ in range(STORM_DOORBELLS):
                 self._world.core.send_sync(self._calendars["sam"], self._world.core.now())
         self._move(self._review, timedelta(hours=3))

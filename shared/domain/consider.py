@@ -61,11 +61,14 @@ def scheduled(
 ) -> Meeting:
     """The row after Recall answered a Schedule; an answer that does not match stays owed."""
     tried = _seen(postponed(row, now=around.now), answer, around=around)
-    ours = matching_bot(tried, deduplication_key=asked.deduplication_key)
+    key = asked.deduplication_key
+    # A bot that we had released may serve again, but a new one beside it goes first.
+    again = replace(tried, released=frozenset())
+    ours = matching_bot(tried, deduplication_key=key) or matching_bot(again, deduplication_key=key)
     if ours is not None:
         assignment = Assignment(
             bot_id=ours.bot_id,
-            deduplication_key=asked.deduplication_key,
+            deduplication_key=key,
             fingerprint=asked.fingerprint,
             join_at=ours.start,
         )
@@ -82,6 +85,11 @@ def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> M
         assignment=None,
     )
     return _settled(tried, around, fresh=False)
+
+
+def cleared(row: Meeting, answer: ListedEvent) -> Meeting:
+    """The row after strays were taken off; those that Recall goes on listing are none any more."""
+    return replace(row, released=row.released | {entry.bot_id for entry in answer.bots})
 
 
 def gone(row: Meeting, around: Surroundings) -> Meeting:

@@ -61,9 +61,10 @@ def _plan_join(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Schedule
 
 
 def matching_bot(meeting: Meeting, *, deduplication_key: str) -> EventBot | None:
-    """The listed bot that serves this event as it is now: same key, same start."""
-    for entry in meeting.bots:
-        if entry.deduplication_key == deduplication_key and entry.start == meeting.event.start:
+    """The listed bot that serves this event as it is now: same key, same start, not released."""
+    for entry in reversed(meeting.bots):
+        same = (entry.deduplication_key, entry.start) == (deduplication_key, meeting.event.start)
+        if same and entry.bot_id not in meeting.released:
             return entry
     return None
 

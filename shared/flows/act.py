@@ -12,6 +12,7 @@ from shared.domain.announce import Step, notices
 from shared.domain.consider import (
     Surroundings,
     action_for,
+    cleared,
     gone,
     postponed,
     reconsidered,
@@ -147,6 +148,8 @@ class Actor:
         try:
             match action:
                 case Schedule():
+                    if action.clear_first:
+                        row = cleared(row, self._recall.unschedule_bot(row.event.event_id))
                     answer = self._schedule(row, action)
                     return scheduled(row, answer, asked=action, around=around)
                 case Unschedule():
@@ -162,8 +165,6 @@ class Actor:
             return refused(row, error.code)
 
     def _schedule(self, row: Meeting, action: Schedule) -> ListedEvent:
-        if action.clear_first:
-            self._recall.unschedule_bot(row.event.event_id)
         config = {
             **action.bot.config,
             "bot_name": action.bot.bot_name,

@@ -95,8 +95,7 @@ def add(
 ) -> Landed:
     """Connect with a refresh token in hand.
 
-    Errors: CallerError `grant_invalid`, `scope_missing`, `oauth_client_refused`,
-    `platform_not_offered`.
+    Errors: CallerError `scope_missing`, `platform_not_offered`.
     """
     client = _client(clients, wanted.platform, grant=wanted.grant)
     account = _account(client, wanted.grant)
@@ -378,21 +377,21 @@ def _client(clients: OAuthClients, platform: Platform, *, grant: TokenInHand) ->
 
 
 def _account(client: OAuthClient, grant: TokenInHand) -> _Account:
-    """Ask the provider; when it is down the calendar is connected all the same."""
+    """Ask the provider whose token it is.
+
+    Recall has the last word on a token: one that is dead or foreign to the provider we ask comes
+    back as calendar.disconnected with Recall's reason, and the first sync names the account.
+    """
+    unknown = _Account(email=None, refresh_token=grant.refresh_token)
     try:
         answer = client.door.account_of(grant.refresh_token)
-    except TransientError:
-        return _Account(email=None, refresh_token=grant.refresh_token)
-    except CallerError as error:
-        raise _refused_grant(error.code, error.message) from None
-    except PermanentError as error:
-        if grant.client_id is None or error.code != "oauth_client_refused":
+    except (TransientError, CallerError):
+        return unknown
+    except PermanentError:
+        if grant.client_id is None:
             raise
-        raise CallerError(error.code, error.message, field="oauth_client_id") from None
+        return unknown
     if answer.scopes and not granted_calendar(client.provider, answer.scopes):
-        raise _refused_grant("scope_missing", "The grant does not open the calendar.")
+        message = "The grant does not open the calendar."
+        raise CallerError("scope_missing", message, field="oauth_refresh_token")
     return _Account(email=answer.email, refresh_token=answer.refresh_token or grant.refresh_token)
-
-
-def _refused_grant(code: str, message: str) -> CallerError:
-    return CallerError(code, message, field="oauth_refresh_token")

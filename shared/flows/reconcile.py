@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
 from shared.domain.drift import Drift, drift_of
 from shared.errors import PermanentError
+from shared.flows.calendars import DELETED_AT_RECALL
 from shared.flows.observe import owed
 from shared.recall import Refused
 
@@ -180,10 +181,9 @@ class Reconciler:
 
 
 def _differs(ours: Calendar, theirs: RecallCalendar | None) -> bool:
-    return theirs is None or (ours.status, ours.email) != (
-        theirs.status,
-        theirs.email or ours.email,
-    )
+    if theirs is None:
+        return ours.status_reason != DELETED_AT_RECALL
+    return (ours.status, ours.email) != (theirs.status, theirs.email or ours.email)
 
 
 def _moved_on(link: str, before: str | None) -> str:

@@ -75,7 +75,9 @@ def base_url_of(region: str) -> str:
 
 
 class RecallClient:
-    """One Recall workspace. Each method is one exchange, without retries; loops are the caller's.
+    """One Recall workspace; `api_key` gives the key of the moment.
+
+    Each method is one exchange, without retries; loops are the caller's.
 
     Errors, besides `shared.recall.errors`: TransientError `rate_budget`. A page's `next_page`
     is followed only within the same list.
@@ -86,7 +88,7 @@ class RecallClient:
         session: requests.Session,
         *,
         base_url: str,
-        api_key: Secret,
+        api_key: Callable[[], Secret],
         budget: Budget,
         clock: Callable[[], datetime],
     ) -> None:

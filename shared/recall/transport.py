@@ -82,12 +82,10 @@ class Transport:
         session: requests.Session,
         *,
         base_url: str,
-        api_key: Secret,
+        api_key: Callable[[], Secret],
         budget: Budget,
         clock: Callable[[], datetime],
     ) -> None:
-        if not _KEY.fullmatch(api_key.reveal()):
-            raise PermanentError("recall_api_key_malformed", "The Recall API key is malformed.")
         if not _usable_base(base_url):
             raise PermanentError("recall_base_url_malformed", "RECALL_BASE_URL is malformed.")
         self._session = session
@@ -123,11 +121,15 @@ class Transport:
             if before and (now - before).total_seconds() > IDLE_SECONDS_MAX:
                 self._session.close()  # empties the pool; the session stays usable
 
+    def _key(self) -> str:
+        """The key of the moment: one that was rotated must not outlive its day here."""
+        key = self._api_key().reveal()
+        if not _KEY.fullmatch(key):
+            raise PermanentError("recall_api_key_malformed", "The Recall API key is malformed.")
+        return key
+
     def _send(self, request: Request, url: str) -> requests.Response:
-        headers = {
-            "Accept": "application/json",
-            "Authorization": f"Token {self._api_key.reveal()}",
-        }
+        headers = {"Accept": "application/json", "Authorization": f"Token {self._key()}"}
         if request.idempotency_key is not None:
             headers["Idempotency-Key"] = request.idempotency_key
         return self._session.request(

@@ -78,7 +78,7 @@ class Workspace:
         return RecallClient(
             session,
             base_url=self.world.base_url,
-            api_key=Secret(api_key),
+            api_key=lambda: Secret(api_key),
             budget=budget or Free(),
             clock=self.clock.now,
         )
@@ -605,7 +605,11 @@ def test_a_path_in_the_base_url_is_kept():
 
     session.mount(base_url, WorldAdapter(handle))
     client = RecallClient(
-        session, base_url=base_url + "/", api_key=Secret(KEY), budget=Free(), clock=clock.now
+        session,
+        base_url=base_url + "/",
+        api_key=lambda: Secret(KEY),
+        budget=Free(),
+        clock=clock.now,
     )
 
     assert client.list_events().events == ()

@@ -142,7 +142,7 @@ def build(
     return RecallClient(
         transport.new_session(4),
         base_url=base_url,
-        api_key=Secret(api_key),
+        api_key=lambda: Secret(api_key),
         budget=purse or Purse(),
         clock=clock,
     )
@@ -354,7 +354,7 @@ def test_a_base_url_that_cannot_be_meant_is_refused_at_once(base_url):
 @pytest.mark.parametrize("api_key", ["", " ", "key\n", "two words", "ключ"])
 def test_a_key_that_is_no_header_is_refused_without_being_shown(api_key):
     with pytest.raises(PermanentError) as refused:
-        build("https://us-west-2.recall.ai", api_key=api_key)
+        build("https://us-west-2.recall.ai", api_key=api_key).get_event(ID)
 
     assert refused.value.code == "recall_api_key_malformed"
     assert refused.value.message == "The Recall API key is malformed."
