@@ -63,7 +63,7 @@ COMPOSED: dict[str, Callable[[Read], object]] = {
     ),
     "OauthFunction": lambda read: oauth.compose(
         read, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
-    ).connect(),
+    ),
     "ReconcilerFunction": lambda read: reconciler.compose(
         read, client=_client, session=new_session(1), clock=_clock, unique=_unique
     ),

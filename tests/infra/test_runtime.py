@@ -215,7 +215,7 @@ def _connect(deployment: Deployment) -> None:
     client = RecallClient(
         new_session(1),
         base_url=world.base_url,
-        api_key=Secret(RECALL_KEY),
+        api_key=lambda: Secret(RECALL_KEY),
         budget=_Unlimited(),
         clock=world.core.clock.now,
     )
