@@ -282,9 +282,7 @@ def test_an_audit_whose_page_link_went_stale_starts_over(stack: Stack, owner: Ac
 
 
 @pytest.mark.parametrize("task", ["preflight", "audit", "calendars"])
-def test_a_list_that_leads_in_a_circle_is_refused(
-    stack: Stack, owner: Account, task: str
-) -> None:
+def test_a_list_that_leads_in_a_circle_is_refused(stack: Stack, owner: Account, task: str) -> None:
     add(owner)
     connected(stack)
     path = "/api/v2/calendars/" if task == "calendars" else "/api/v2/calendar-events/"
@@ -293,9 +291,7 @@ def test_a_list_that_leads_in_a_circle_is_refused(
     headers = {"content-type": "application/json"}
 
     def circle(request: Request) -> Fault:
-        return Fault(
-            kind=FaultKind.ANSWER, answer=Response(status=200, body=body, headers=headers)
-        )
+        return Fault(kind=FaultKind.ANSWER, answer=Response(status=200, body=body, headers=headers))
 
     stack.adapter.faults = circle
     with pytest.raises(PermanentError) as refused:

@@ -227,9 +227,7 @@ def test_the_last_minutes_come_right_whatever_recall_does(values: dict[str, Any]
     switches = replace(PLAIN, **values)
     stack = Stack(switches=switches)
     owner = stack.recall.account(GOOGLE, OWNER)
-    event = owner.add_event(
-        "Kickoff", start=soon, link=MEET, attendees=[GUEST], organizer=GUEST
-    )
+    event = owner.add_event("Kickoff", start=soon, link=MEET, attendees=[GUEST], organizer=GUEST)
     stack.recall.ad_hoc_free = 0
     stack.connect()
     stack.run(75, ticks=True)
