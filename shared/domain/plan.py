@@ -32,9 +32,7 @@ Action = Schedule | Unschedule
 
 def plan(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Action | None:
     """What to ask of Recall for this event, or None when reality matches the decision."""
-    if meeting.event.end <= now:
-        return None
-    if meeting.decision.join:
+    if meeting.decision.join and meeting.event.end > now:
         return _plan_join(meeting, bot=bot, now=now)
     return Unschedule() if coming(meeting, now=now) else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -23,7 +23,7 @@ from shared.domain.consider import (
 from shared.domain.plan import Action, Schedule, Unschedule
 from shared.domain.room import room
 from shared.errors import TransientError
-from shared.recall import Blocked, NotFound, Refused, Throttled
+from shared.recall import Blocked, NotFound, OutOfCredit, Refused, Throttled
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ CALLS_IN_FLIGHT = 8
 BATCH_ROWS = 64
 METADATA_KEY = "rollcall_meeting"
 RATE_BUDGET = "rate_budget"
+CREDIT_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,28 @@ class Outcome:
     retry_after: float | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class _Slice:
+    """One slice under way: rows that had their turn, and what the workspace as a whole refused."""
+
+    done: set[str] = field(default_factory=set)
+    halted: TransientError | None = None
+    broke: OutOfCredit | None = None
+
+    def note(self, wave: Sequence[Meeting], turns: Sequence[Turn]) -> None:
+        self.done.update(row.event.event_id for row in wave)
+        for turn in turns:
+            self.halted = self.halted or turn.halted
+            self.broke = self.broke or turn.broke
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One row's turn: the row before and after, and the limit that stopped the call, if any."""
+    """One row's turn: the row before and after, and what of the workspace stopped the call."""
 
     step: Step
     halted: TransientError | None = None
+    broke: OutOfCredit | None = None
 
 
 class Actor:
@@ -83,21 +100,28 @@ class Actor:
         `fresh` rows were stored a moment ago and may be missing from the index still.
         Raises PermanentError when the workspace as a whole is refused (key, credit).
         """
+        part = _Slice()
+        finished = self._work(fresh, part, until=until)
+        if part.broke is not None:
+            raise part.broke
+        retry_after = part.halted.retry_after if part.halted else None
+        return Outcome(unfinished=not finished, retry_after=retry_after)
+
+    def _work(self, fresh: Iterable[Meeting], part: _Slice, *, until: datetime) -> bool:
+        """True when nothing is left that is due."""
         waiting = {row.event.event_id: row for row in fresh}
-        done: set[str] = set()
         with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
             while self._clock() < until:
-                batch = self._next_batch(waiting, done)
+                batch = self._next_batch(waiting, part.done)
                 if not batch:
-                    return Outcome(unfinished=False)
+                    return True
                 for wave in _waves(batch):
                     if self._clock() >= until:
-                        return Outcome(unfinished=True)
-                    halted = self._run_wave(wave, pool)
-                    done.update(row.event.event_id for row in wave)
-                    if halted is not None:
-                        return Outcome(unfinished=True, retry_after=halted.retry_after)
-        return Outcome(unfinished=True)
+                        return False
+                    part.note(wave, self._run_wave(wave, pool))
+                    if part.halted is not None:
+                        return False
+        return False
 
     def _next_batch(self, waiting: dict[str, Meeting], done: set[str]) -> list[Meeting]:
         indexed = self._stores.meetings.due(now=self._clock(), limit=BATCH_ROWS)
@@ -106,7 +130,7 @@ class Actor:
         left = [row for event_id, row in rows.items() if event_id not in done]
         return sorted(left, key=lambda row: (row.event.start, row.event.event_id))
 
-    def _run_wave(self, wave: Sequence[Meeting], pool: ThreadPoolExecutor) -> TransientError | None:
+    def _run_wave(self, wave: Sequence[Meeting], pool: ThreadPoolExecutor) -> list[Turn]:
         """Call, tell, store, in this order: a crash in between repeats a harmless call."""
         near = self._observer.neighbourhood(
             (row.event.calendar_id, row.event.series_id) for row in wave
@@ -119,20 +143,22 @@ class Actor:
         turns = list(pool.map(self._take_turn, wave, surroundings))
         self._bus.publish(notice for turn in turns for notice in notices(turn.step))
         list(pool.map(self._store, turns))
-        return next((turn.halted for turn in turns if turn.halted is not None), None)
+        return turns
 
     def _take_turn(self, row: Meeting, around: Surroundings) -> Turn:
         decided = reconsidered(row, around)
         action = action_for(decided, around)
-        halted = None
+        halted = broke = None
         after = decided
         if action is not None:
             try:
                 after = self._carry_out(decided, action, around=around)
             except TransientError as error:
                 after, halted = self._postpone(decided, error, around=around)
+            except OutOfCredit as error:
+                after, broke = _unpaid(decided, now=around.now), error
         step = Step(before=row, after=after, calendar=around.calendar, now=around.now)
-        return Turn(step=step, halted=halted)
+        return Turn(step=step, halted=halted, broke=broke)
 
     def _postpone(
         self, row: Meeting, error: TransientError, *, around: Surroundings
@@ -183,6 +209,12 @@ class Actor:
             self._stores.meetings.save(step.after)
         except Conflict:
             self._log.info("row changed during its turn", event_id=step.before.event.event_id)
+
+
+def _unpaid(row: Meeting, *, now: datetime) -> Meeting:
+    """Taking bots off costs nothing, so rows that owe that must not wait behind this one."""
+    later = postponed(row, now=now, retry_after=CREDIT_RETRY_SECONDS)
+    return replace(later, attempts=row.attempts)
 
 
 def _waves(batch: Sequence[Meeting]) -> Iterable[list[Meeting]]:

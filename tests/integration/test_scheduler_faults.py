@@ -14,12 +14,12 @@ from moto import mock_aws
 from infra.local.emulators.http import Fault, Request
 from infra.local.emulators.recall.accounts import Account
 from infra.local.emulators.recall.switches import Switches
+from shared.domain.calendar import Platform
 from shared.domain.meeting import Override
 from shared.domain.room import meeting_key
 from shared.domain.rules import Choice
 from shared.domain.secret import Secret
 from shared.flows.sweep import EPOCH, FULL_READ_PAGES_MAX, SWEEP_PAGES_MAX
-from shared.domain.calendar import Platform
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
 
 OWNER = "owner@acme.example"
@@ -213,7 +213,8 @@ def test_a_sweep_of_many_pages_goes_on_in_the_next_run(stack: Stack, owner: Acco
     stack.run(60, ticks=True)
     assert any(opened)
     assert count == len(starts(stack))
-    assert stack.recall.count("calendar_events_list") <= SWEEP_PAGES_MAX + 10
+    # Twice: the second sweep overlaps the first by two minutes.
+    assert stack.recall.count("calendar_events_list") <= count + 5
     is_at_rest(stack)
 
 
@@ -292,7 +293,7 @@ def wrong_key(stack: Stack, broken: bool) -> None:
 def test_a_refused_workspace_loses_nothing_and_says_so(
     stack: Stack,
     owner: Account,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     trouble: Callable[[Stack, bool], None],
     code: str,
 ) -> None:
@@ -303,7 +304,9 @@ def test_a_refused_workspace_loses_nothing_and_says_so(
     add(owner, NOON + 2 * HOUR, link=OTHER_MEET)
     stack.run(900, ticks=True)
     assert [NOON] == starts(stack)
-    assert code in capsys.readouterr().out
+    assert {code} == {
+        record.__dict__["code"] for record in caplog.records if "code" in record.__dict__
+    }
     trouble(stack, False)
     stack.run(400, ticks=True)
     assert [NOON + HOUR, NOON + 2 * HOUR] == starts(stack)

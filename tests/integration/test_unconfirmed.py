@@ -76,8 +76,6 @@ NASTY = [
     {"bot_change_bumps_event": False},
     {"deleted_event_bots": "kept"},
     {"unfiltered_list_refused": True},
-    {"events_page_size": 1},
-    {"webhook_headers": "none"},
 ]
 PAIRS = [first | second for first, second in itertools.combinations(NASTY, 2)]
 
