@@ -46,8 +46,13 @@ def _plan_join(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Schedule
     fingerprint = bot.fingerprint(url)
     ours = matching_bot(meeting, deduplication_key=key)
     strays = [entry for entry in coming(meeting, now=now) if entry is not ours]
-    known = meeting.assignment.fingerprint if meeting.assignment else None
-    if ours is not None and not strays and known == fingerprint:
+    # A bot that matches but was never recorded (a crash after the call) is of unknown make.
+    assigned = meeting.assignment
+    known = assigned is not None and (key, fingerprint) == (
+        assigned.deduplication_key,
+        assigned.fingerprint,
+    )
+    if ours is not None and not strays and known:
         return None
     return Schedule(
         deduplication_key=key,

@@ -139,7 +139,9 @@ def aws() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("values", [{}, *SINGLES, *PAIRS], ids=named)
-def test_bots_follow_whatever_recall_does(values: dict[str, Any]) -> None:
+def test_bots_follow_whatever_recall_does(  # noqa: PLR0915 - one story, station by station
+    values: dict[str, Any],
+) -> None:
     at = scene(replace(PLAIN, **values))
     at.settle()
     solo = (TEN, SOLO_MEET)
@@ -219,7 +221,9 @@ def is_quiet(at: Scene) -> None:
 
 
 @pytest.mark.parametrize("values", [{}, *SINGLES], ids=named)
-def test_the_last_minutes_come_right_whatever_recall_does(values: dict[str, Any]) -> None:
+def test_the_last_minutes_come_right_whatever_recall_does(  # noqa: PLR0915 - one story as well
+    values: dict[str, Any],
+) -> None:
     """Ad-hoc bots, an empty pool, changes within ten minutes and during the call, and the end."""
     soon = START + timedelta(minutes=7)
     switches = replace(PLAIN, **values)

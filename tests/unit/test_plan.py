@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -34,9 +35,9 @@ def assigned(*bots: EventBot, url: str = MEET, **changes: Any) -> Meeting:
     return meeting(*bots, assignment=assignment, **changes)
 
 
-def wanted(*, clear_first: bool = False, url: str = MEET) -> Schedule:
+def wanted(*, clear_first: bool = False, url: str = MEET, start: datetime = START) -> Schedule:
     return Schedule(
-        deduplication_key=key(url=url),
+        deduplication_key=key(start, url=url),
         bot=BOT,
         meeting_url=url,
         fingerprint=BOT.fingerprint(url),
@@ -55,6 +56,11 @@ ENDED = event(start=NOW - 2 * HOUR)
         pytest.param(meeting(), wanted(), id="nothing yet"),
         pytest.param(assigned(bot()), None, id="as it should be"),
         pytest.param(meeting(bot()), wanted(), id="a bot of unknown configuration"),
+        pytest.param(
+            assigned(bot(start=START + HOUR), event=event(start=START + HOUR)),
+            wanted(start=START + HOUR),
+            id="a bot that followed, but by nobody we remember",
+        ),
         pytest.param(assigned(), wanted(), id="lost"),
         pytest.param(assigned(STALE), wanted(), id="stale, which Recall drops by itself"),
         pytest.param(assigned(bot(), STALE), wanted(clear_first=True), id="a stray beside ours"),
