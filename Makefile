@@ -36,8 +36,9 @@ dev: $(TOOLS)
 	@test -f .env || { echo "Write the settings of a Recall workspace into .env first" >&2; exit 1; }
 	set -a; . ./.env; set +a; $(PYTHON) -m infra.local --no-story
 
+# The story plays in real time, so the other worker has most of the work.
 test: check
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadgroup
 
 check: $(TOOLS) $(SAM_TOOLS)
 	.venv/bin/ruff format --check --quiet .

@@ -13,7 +13,7 @@ import boto3
 
 from shared.config import AWS_LIMITS, require
 from shared.entrypoints.queue import Answer, Heard, Verdict, answer
-from shared.errors import TransientError
+from shared.errors import RollcallError
 from shared.events import EventBus
 from shared.flows.act import CALLS_IN_FLIGHT, Actor
 from shared.flows.bots import BotReports
@@ -65,7 +65,7 @@ class Service:
     def feed(self, heard: tuple[Heard, ...]) -> Verdict:
         try:
             return Verdict(retry_in=self.sweeper.answer([bell.message for bell in heard]))
-        except TransientError as error:
+        except RollcallError as error:
             if max(bell.receives for bell in heard) < DOORBELL_RECEIVES_MAX:
                 raise
             self.log.warning("doorbells left to the next tick", code=error.code)

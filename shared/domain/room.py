@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 KEY_VERSION = "r1"
 
@@ -15,9 +15,12 @@ _TEAMS_NUMBER = re.compile(r"/(?:meet|v2/meet)/(\d{9,})")
 
 
 def meeting_key(*, tenant_id: str, meeting_url: str, start: datetime) -> str:
-    """Same tenant, same room, same start: one meeting. Also the deduplication key at Recall."""
+    """Same tenant, same room, same start: one meeting. Also the deduplication key at Recall.
+
+    The tenant is percent-encoded, so that no name can reach into the parts beside it.
+    """
     moment = start.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
-    return f"{KEY_VERSION}|{tenant_id}|{room(meeting_url)}|{moment}"
+    return f"{KEY_VERSION}|{quote(tenant_id, safe='')}|{room(meeting_url)}|{moment}"
 
 
 def room(meeting_url: str) -> str:
@@ -38,7 +41,7 @@ def _meet(host: str, path: str) -> str | None:
 
 
 def _zoom(host: str, path: str) -> str | None:
-    if not host.endswith(("zoom.us", "zoom.com", "zoomgov.com")):
+    if not f".{host}".endswith((".zoom.us", ".zoom.com", ".zoomgov.com")):
         return None
     number = _ZOOM_NUMBER.search(path)
     return f"zoom:{number[1]}" if number else None

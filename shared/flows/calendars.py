@@ -36,6 +36,7 @@ from shared.storage.calendars import CalendarChanges, CalendarStore
 
 DELETED_AT_RECALL = "deleted_at_recall"
 MERGED = "merged"
+MEETING_PAGES_MAX = 50
 ID_LENGTH_MAX = 256
 
 
@@ -167,6 +168,8 @@ def refresh(doors: CalendarDoors, calendar_id: str, *, now: datetime) -> Calenda
         forget(doors, known, now=now)  # a deletion broke off after Recall had done its part
         return None
     known = _follow(doors, known, shown=shown, now=now)
+    if shown is None:
+        _wake_meetings(doors, calendar_id, now=now)
     if known is None or known.email is not None or shown is None or shown.email is None:
         return known
     return _name_account(doors, known, email=shown.email, now=now)
@@ -177,6 +180,20 @@ def _shown(doors: CalendarDoors, calendar_id: str) -> RecallCalendar | None:
         return doors.recall.get_calendar(calendar_id)
     except NotFound:
         return None
+
+
+def _wake_meetings(doors: CalendarDoors, calendar_id: str, *, now: datetime) -> None:
+    """No list will ever show that these events are gone; the call that each owes will."""
+    cursor: str | None = None
+    for _ in range(MEETING_PAGES_MAX):
+        page = doors.meetings.of_calendar(calendar_id, start=now, cursor=cursor, limit=100)
+        for meeting in page.items:
+            if meeting.assignment is not None:
+                doors.meetings.wake(meeting.event.event_id, now=now)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    doors.queue.ring(received_at=now, calendar_id=calendar_id)
 
 
 def _follow(

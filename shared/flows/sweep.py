@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from shared.domain.calendar import CalendarStatus
 from shared.domain.feed import OVERLAP, Feed, OpenSweep, covered, cursor_after, next_sweep_at
-from shared.errors import PermanentError, TransientError
+from shared.errors import PermanentError, RollcallError, TransientError
 from shared.flows.observe import owed
 from shared.queue import FeedChanged, FeedMessage, Tick, WorkDue
 from shared.recall import Refused
@@ -73,8 +73,8 @@ class Sweeper:
     def answer(self, messages: Sequence[FeedMessage]) -> float | None:
         """Answer doorbells; None when all are answered, else seconds until they should ring again.
 
-        Raises TransientError while Recall cannot be read: the cursor stands still, and that is
-        what remembers the work. What is owed already is acted on all the same.
+        Raises TransientError or PermanentError while Recall cannot be read: the cursor stands
+        still, and that is what remembers the work. What is owed already is acted on all the same.
         """
         until = self._clock() + self._settings.slice
         feed = self._stores.workspace.feed()
@@ -84,11 +84,11 @@ class Sweeper:
         bells = [message for message in messages if self._unanswered(message, feed)]
         wait = self._wait(feed, crowded=len(messages) >= CROWD) if bells else None
         fresh: list[Meeting] = []
-        stopped: TransientError | None = None
+        stopped: RollcallError | None = None
         try:
             for seen in self._observe(feed, bells if wait is None else ()):
                 fresh += seen
-        except TransientError as error:
+        except (TransientError, PermanentError) as error:
             stopped = error
         outcome = self._actor.act(fresh, until=until)
         if stopped is not None:
@@ -240,13 +240,25 @@ class Sweeper:
             self._stores.calendars.begin_read(calendar.calendar_id)
         link = calendar.read_next or None if calendar.read_since is None else None
         for _ in range(pages_max):
-            page = self._page(link, calendar_id=calendar.calendar_id)
+            try:
+                page = self._page(link, calendar_id=calendar.calendar_id)
+            except Refused:
+                self._give_up_read(calendar.calendar_id, link=link, started=started)
+                return
             yield owed(self._observer.take(page))
             link = page.next_page
             if link is None:
                 self._stores.calendars.finish_read(calendar.calendar_id, swept_at=started)
                 return
         self._stores.calendars.pause_read(calendar.calendar_id, read_next=link or "")
+
+    def _give_up_read(self, calendar_id: str, *, link: str | None, started: datetime) -> None:
+        """A stale page link: from the first page again. A calendar Recall will not list: enough."""
+        if link is not None:
+            self._stores.calendars.pause_read(calendar_id, read_next="")
+            return
+        self._log.warning("calendar not listed: refused", calendar_id=calendar_id)
+        self._stores.calendars.finish_read(calendar_id, swept_at=started)
 
     def _page(
         self,

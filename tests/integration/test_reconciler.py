@@ -331,6 +331,9 @@ def test_a_calendar_deleted_at_recall_is_noticed(stack: Stack, owner: Account) -
         calendar.status_reason,
     )
     stack.run(75, ticks=True)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    assert (False, None) == (row.decision.join, row.assignment)
+    assert "bot.cancelled" == stack.notices[-1][0]
     assert ([], []) == (stack.queue.messages, stack.queue.dead)
     assert {"refreshed": 0} == stack.reconciler().perform("calendars")
     calls = len(stack.recall.calls)

@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
 
-from infra.local.emulators.http import Fault, Request
+from infra.local.emulators.http import Fault, FaultKind, Request, Response
 from infra.local.emulators.recall.accounts import Account
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.calendar import Platform
@@ -504,3 +504,37 @@ def test_clocks_may_disagree_by_two_minutes(minutes: int, *, lost: bool) -> None
         stack.run(75, ticks=True)
         assert [NOON + hours * HOUR] == starts(stack)
     is_at_rest(stack)
+
+
+def test_a_calendar_that_recall_will_not_list_blocks_nobody(stack: Stack, owner: Account) -> None:
+    add(owner)
+    calendar_id = connected(stack)
+    stack.stores.calendars.change(calendar_id, updated_at=stack.clock.now(), read_since=EPOCH)
+
+    def refuse_the_calendar(request: Request) -> Fault | None:
+        refused = Response(
+            status=400,
+            headers={"content-type": "application/json"},
+            body=b'{"calendar_id": ["Nothing here."]}',
+        )
+        asked = f"calendar_id={calendar_id}" in request.url
+        return Fault(kind=FaultKind.ANSWER, answer=refused) if asked else None
+
+    stack.adapter.faults = refuse_the_calendar
+    stack.tick()
+    stack.run(10)
+    assert [] == stack.stores.calendars.due(limit=1)
+    assert ([], []) == (stack.queue.messages, stack.queue.dead)
+
+
+def test_a_key_refused_for_an_hour_buries_no_doorbell(stack: Stack, owner: Account) -> None:
+    event = add(owner)
+    connected(stack)
+    stack.recall.api_key = "rotated"
+    later = NOON + HOUR
+    owner.move(event, later)
+    stack.run(3600, ticks=True)
+    assert [] == stack.queue.dead
+    stack.recall.api_key = "key-of-the-workspace"
+    stack.run(90, ticks=True)
+    assert [later] == starts(stack)

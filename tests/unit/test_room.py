@@ -163,3 +163,20 @@ def test_a_password_never_enters_a_key(path: str, password: str) -> None:
 @given(minutes, minutes, urls)
 def test_another_start_is_another_meeting(start: datetime, other: datetime, url: str) -> None:
     assert (start == other) == (key_of(url, start=start) == key_of(url, start=other))
+
+
+def test_no_tenant_name_reaches_into_the_room() -> None:
+    start = datetime(2027, 3, 2, 15, tzinfo=UTC)
+    keys = {
+        meeting_key(tenant_id=tenant_id, meeting_url=url, start=start)
+        for tenant_id, url in (("a", "https://b.example/c|d"), ("a|b.example/c", "https://d"))
+    }
+    assert 2 == len(keys)
+    assert "r1|a%7Cb|meet:qkrwzpnabt|2027-03-02T15:00Z" == meeting_key(
+        tenant_id="a|b", meeting_url="https://meet.google.com/qkr-wzpn-abt", start=start
+    )
+
+
+def test_a_host_that_only_sounds_like_zoom_is_not_zoom() -> None:
+    assert "zoom:81234567890" == room("https://zoom.us/j/81234567890")
+    assert "notzoom.us/j/81234567890" == room("https://notzoom.us/j/81234567890")
