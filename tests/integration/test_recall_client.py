@@ -531,7 +531,7 @@ def test_an_outage_is_a_matter_of_time(recall, name, status):
         OPERATIONS[name](recall.client)
 
 
-@pytest.mark.parametrize("name", PAID)
+@pytest.mark.parametrize("name", sorted(PAID))
 def test_a_workspace_without_credit(recall, name):
     recall.world.out_of_credit = True
 
