@@ -103,8 +103,8 @@ class Sweeper:
 
     def _go_on(self, messages: Sequence[FeedMessage], outcome: Outcome) -> float | None:
         """Ring our own bell for what is left; a bell stopped by a limit waits in the queue."""
-        reading = self._stores.workspace.feed().open or self._stores.calendars.due(limit=1)
-        if not (outcome.unfinished or reading):
+        feed = self._stores.workspace.feed()
+        if not (outcome.unfinished or feed.open or self._owed_reads(feed)):
             return None
         if outcome.retry_after and all(isinstance(message, WorkDue) for message in messages):
             return min(outcome.retry_after, WORK_RETRY_SECONDS_MAX)
@@ -214,24 +214,18 @@ class Sweeper:
 
     def _read_in_full(self) -> Iterator[list[Meeting]]:
         """Calendars that the feed does not cover: new mappings, resyncs, changed connections."""
-        cursor = self._stores.workspace.feed().cursor
         pages_left = FULL_READ_PAGES_MAX
-        for calendar in self._stores.calendars.due(limit=CALENDARS_MAX):
-            if self._feed_will_cover(calendar, cursor):
-                continue
+        for calendar in self._owed_reads(self._stores.workspace.feed()):
             for seen in self._read_calendar(calendar, pages_max=pages_left):
                 pages_left -= 1
                 yield seen
             if pages_left <= 0:
                 return
 
-    def _feed_will_cover(self, calendar: Calendar, cursor: datetime | None) -> bool:
-        return (
-            calendar.read_next is None
-            and calendar.read_since is not None
-            and cursor is not None
-            and calendar.read_since >= cursor
-        )
+    def _owed_reads(self, feed: Feed) -> list[Calendar]:
+        """Without those that the next sweep covers: they wait for it, not for a bell of ours."""
+        due = self._stores.calendars.due(limit=CALENDARS_MAX)
+        return [calendar for calendar in due if not _next_sweep_covers(calendar, feed)]
 
     def _read_calendar(self, calendar: Calendar, *, pages_max: int) -> Iterator[list[Meeting]]:
         """Read one calendar's window; a request that comes meanwhile is owed on its own."""
@@ -284,6 +278,12 @@ class Sweeper:
         for calendar in connecting:
             try:
                 self._refresh(calendar.calendar_id)
-            except TransientError as error:
-                self._log.info("refresh of connecting calendars put off", code=error.code)
+            except (TransientError, PermanentError) as error:
+                self._log.warning("connecting calendars not refreshed", code=error.code)
                 return
+
+
+def _next_sweep_covers(calendar: Calendar, feed: Feed) -> bool:
+    if calendar.read_next is not None or calendar.read_since is None or feed.cursor is None:
+        return False
+    return calendar.read_since >= feed.cursor

@@ -196,7 +196,7 @@ def test_the_reconciler_is_woken_for_each_task(template: Template) -> None:
     assert wakes == {
         "preflight": "rate(5 minutes)",
         "calendars": "rate(15 minutes)",
-        "audit": "rate(1 hour)",
+        "audit": "rate(5 minutes)",
     }
 
 

@@ -538,3 +538,22 @@ def test_a_key_refused_for_an_hour_buries_no_doorbell(stack: Stack, owner: Accou
     stack.recall.api_key = "key-of-the-workspace"
     stack.run(90, ticks=True)
     assert [later] == starts(stack)
+
+
+def test_a_mapping_whose_bell_was_lost_waits_for_the_tick_in_peace(
+    stack: Stack, owner: Account
+) -> None:
+    add(owner)
+    stack.run(1, ticks=True)
+    stack.tick()
+    stack.run(1)
+    stack.connect()
+    stack.queue.messages.clear()
+    stack.lose_webhooks = True
+    stack.scheduler.queue.ring_work(now=stack.clock.now(), unique="nudge")
+    asked = len(stack.recall.calls)
+    stack.run(20)
+    assert asked == len(stack.recall.calls)
+    assert [] == stack.queue.messages
+    stack.run(120, ticks=True)
+    assert [NOON] == starts(stack)
