@@ -24,7 +24,7 @@ define install
 	touch $@
 endef
 
-.PHONY: build check clean demo deploy dev lock story test
+.PHONY: bench build check clean demo deploy dev lock story test
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -46,6 +46,9 @@ check: $(TOOLS) $(SAM_TOOLS)
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv-sam/bin/sam validate --lint
+
+bench: $(TOOLS)
+	$(PYTHON) -m tests.bench
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging

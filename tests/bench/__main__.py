@@ -1,0 +1,166 @@
+"""`make bench`: measures what the documents quote, prints a table, writes build/bench.json."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+from moto import mock_aws
+
+from functions.webhooks.svix_library import webhook_class
+from shared.domain.calendar import CalendarStatus
+from shared.domain.decision import Circumstances, decide
+from shared.domain.event import Event
+from shared.domain.rules import Choice, Rules
+from shared.recall.parse import parse_event
+from tests.stack import GOOGLE, START, WEBHOOK_SECRET, Stack
+
+ROOT = Path(__file__).parents[2]
+PAYLOADS = sorted((ROOT / "tests" / "payloads" / "events").glob("*.json"))
+REPORT = ROOT / "build" / "bench.json"
+ROUNDS = 5
+FUNCTIONS = ("authorizer", "webhooks", "oauth", "calendars", "scheduler", "reconciler")
+
+Figure = tuple[str, float, str]
+
+
+def main() -> None:
+    figures: list[Figure] = []
+    for measure in (decisions, parsing, signatures, imports, an_import, a_storm):
+        # What the handlers log and count goes to the same stream as the table.
+        with redirect_stdout(StringIO()):
+            measured = measure()
+        for figure in measured:
+            figures.append(figure)
+            name, value, unit = figure
+            print(f"{name:<52} {value:>12,.1f} {unit}", flush=True)
+    REPORT.parent.mkdir(exist_ok=True)
+    report = {name: {"value": value, "unit": unit} for name, value, unit in figures}
+    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"written to {REPORT.relative_to(ROOT)}")
+
+
+def decisions() -> list[Figure]:
+    events = _events()
+    circumstances = Circumstances(
+        rules=Rules(),
+        override=Choice.AUTO,
+        status=CalendarStatus.CONNECTED,
+        now=datetime(2027, 3, 1, tzinfo=UTC),
+    )
+    seconds = _median(lambda: [decide(e, circumstances) for _ in range(500) for e in events])
+    return [("decisions, one core", 500 * len(events) / seconds, "events/s")]
+
+
+def parsing() -> list[Figure]:
+    documents = [json.loads(path.read_text()) for path in PAYLOADS]
+    seconds = _median(lambda: [parse_event(d) for _ in range(50) for d in documents])
+    return [("events parsed, one core", 50 * len(documents) / seconds, "events/s")]
+
+
+def signatures() -> list[Figure]:
+    verifier = webhook_class()(WEBHOOK_SECRET)
+    now = datetime.now(UTC)
+    body = '{"event":"calendar.update","data":{"calendar_id":"c"}}'
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": verifier.sign("msg_1", now, body),
+    }
+    seconds = _median(lambda: [verifier.verify(body, headers) for _ in range(2_000)])
+    return [("signature verified", seconds / 2_000 * 1e6, "µs")]
+
+
+def imports() -> list[Figure]:
+    """A fresh interpreter each time: what a cold start spends on importing."""
+    return [
+        (
+            f"import functions.{name}.app",
+            _median(lambda name=name: _import(name)) * 1_000,
+            "ms with the interpreter",
+        )
+        for name in FUNCTIONS
+    ]
+
+
+def an_import() -> list[Figure]:
+    """300 events of a new calendar, 100 of them wanted, over the emulated Recall."""
+    with mock_aws():
+        stack = Stack()
+        _fill(stack, 300)
+        began = time.perf_counter()
+        stack.connect()
+        while len(stack.recall.live_bots()) < 100:
+            stack.run(0.5)
+        seconds = time.perf_counter() - began
+        lists = stack.recall.count("calendar_events_list")
+        calls = stack.recall.count("calendar_events_bot_create")
+    return [
+        ("import of 300 events: List calls until the last bot", lists, "calls"),
+        ("import of 300 events: bot calls for 100 wanted", calls, "calls"),
+        ("import of 300 events: wall time in process", seconds, "s"),
+    ]
+
+
+def a_storm() -> list[Figure]:
+    """500 doorbells over 50 s of virtual time."""
+    with mock_aws():
+        stack = Stack()
+        calendar_id = stack.connect()
+        stack.run(300)
+        before = stack.recall.count("calendar_events_list")
+        for number in range(500):
+            stack.scheduler.queue.ring(
+                received_at=stack.clock.now(), reason_id=f"b{number}", calendar_id=calendar_id
+            )
+            stack.run(0.1)
+        stack.run(30)
+        lists = stack.recall.count("calendar_events_list") - before
+        left = len(stack.queue.messages) + len(stack.queue.dead)
+    return [
+        ("500 doorbells in 50 s: List calls", lists, "calls"),
+        ("500 doorbells in 50 s: messages left or dead", left, "messages"),
+    ]
+
+
+def _fill(stack: Stack, count: int) -> None:
+    account = stack.recall.account(GOOGLE, "owner@acme.example")
+    letters = str.maketrans("0123456789", "cdefghijkl")
+    for number in range(count):
+        account.add_event(
+            f"Meeting {number}",
+            start=START + timedelta(hours=1 + 2 * number),
+            link=f"https://meet.google.com/aaa-{number:04d}-bbb".translate(letters),
+            attendees=["guest@globex.example"] if number % 3 == 0 else [],
+        )
+
+
+def _events() -> list[Event]:
+    return [parse_event(json.loads(path.read_text())).event for path in PAYLOADS]
+
+
+def _import(name: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import functions.{name}.app"], cwd=ROOT, check=True)
+
+
+def _median(work: Callable[[], object]) -> float:
+    """Seconds, the median of a few rounds after one that does not count."""
+    work()
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
