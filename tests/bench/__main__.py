@@ -76,7 +76,7 @@ def signatures() -> list[Figure]:
         "webhook-signature": verifier.sign("msg_1", now, body),
     }
     seconds = _median(lambda: [verifier.verify(body, headers) for _ in range(2_000)])
-    return [("signature verified", seconds / 2_000 * 1e6, "µs")]
+    return [("signature verified", seconds / 2_000 * 1e6, "microseconds")]
 
 
 def imports() -> list[Figure]:
