@@ -17,7 +17,7 @@ NAMESPACE: Final = "Rollcall"
 FRAMES_MAX: Final = 30
 
 
-# Every metric there is. All count, but for CursorAge: seconds since the cursor of the feed.
+# Every metric there is. All count, but for CursorAge: the seconds that changes may have waited.
 MetricName: TypeAlias = Literal[
     "BotCallRefused",
     "CallRefused",
@@ -44,47 +44,22 @@ MetricName: TypeAlias = Literal[
 
 
 class Fields(TypedDict, total=False):
-    """Every field that a log line may carry: ids, codes, counts and times.
+    """Every field that a log line may carry: ids, codes and counts.
 
     Never a body, a header, a link, an address, a title, a token.
     """
 
-    action: str
-    age_seconds: float
-    attempts: int
-    bot_id: str
     calendar_id: str
-    calendars: int
-    calls: int
     code: str
     count: int
-    delivery_id: str
-    endpoint: str
     error: str
-    event: str
     event_id: str
     events: int
-    field: str | None
-    function: str
-    key_prefix: str
-    meetings: int
     message_id: str
-    method: str
-    operation: str
     pages: int
-    platform: str
-    reason: str
     receives: int
     request_id: str
-    retry_after: float | None
-    route: str
-    scope: str
-    seconds: float
     session_id: str
-    status: int
-    step: str
-    sub_code: str | None
-    tenant_id: str
     trace: list[str]
 
 
@@ -107,9 +82,6 @@ class Log:
 
     def warning(self, message: str, **fields: Unpack[Fields]) -> None:
         self._logger.warning(message, extra=_allowed(dict(fields)), stacklevel=3)
-
-    def error(self, message: str, **fields: Unpack[Fields]) -> None:
-        self._logger.error(message, extra=_allowed(dict(fields)), stacklevel=3)
 
     def crash(self, message: str, cause: BaseException, **fields: Unpack[Fields]) -> None:
         """An error with where it came from, but without its text, which may quote a secret."""

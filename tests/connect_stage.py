@@ -121,7 +121,12 @@ class Stage:
             self.provider_adapters[name] = WorldAdapter(world.handle)
             self.session.mount(world.base_url, self.provider_adapters[name])
         self.environment = {**self._aws(), **self._addresses(), **environment}
-        parts = {"session": self.session, "clock": self.clock.now, "chance": secrets.token_urlsafe}
+        parts: dict[str, Any] = {
+            "client": boto3.client,
+            "session": self.session,
+            "clock": self.clock.now,
+            "chance": secrets.token_urlsafe,
+        }
         self.oauth = oauth_app.compose(self.environment, **parts)
         self.calendars = calendars_app.compose(self.environment, **parts)
         self.api: APIGatewayHttpResolver = calendars_app.application(self.calendars)

@@ -110,7 +110,7 @@ class Stack:
             "client": self._client,
             "session": session,
             "clock": self.clock.now,
-            "unique": lambda: f"unique-{next(self._numbers)}",
+            "chance": lambda _bytes: f"chance-{next(self._numbers)}",
         }
 
     # The outside world.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from datetime import UTC, datetime
 from functools import cache, partial
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -24,14 +24,14 @@ from shared.events import EventBus
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
-from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.recall import new_session, open_recall, parse_limits
 from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.providers.clients import Session
+    from requests import Session
 
 CALLS_IN_FLIGHT = 1
 NEEDED = (
@@ -61,45 +61,37 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def service() -> Service:
     return compose(
         os.environ,
+        client=partial(boto3.client, config=AWS_LIMITS),
         session=new_session(CALLS_IN_FLIGHT),
         clock=partial(datetime.now, UTC),
-        chance=secrets.token_urlsafe,
+        chance=token_urlsafe,
     )
 
 
 def compose(
     environment: Mapping[str, str],
     *,
+    client: Callable[[str], Any],
     session: Session,
     clock: Callable[[], datetime],
     chance: Callable[[int], str],
 ) -> Service:
-    """The function's parts; time, chance and the way to Recall and providers are given."""
+    """The function's parts; time, chance, and the ways to AWS, Recall and providers are given."""
     settings = require(environment, *NEEDED)
-    limits = parse_limits(environment.get("RECALL_LIMITS", ""))
     stores = open_stores(Tables.from_settings(settings))
-    secret_store = SecretStore(
-        boto3.client("secretsmanager", config=AWS_LIMITS), settings["SECRET_ID"]
-    )
-    budget = SharedBudget(stores.workspace, limits, clock=clock)
+    secrets = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
     return Service(
         stores=stores,
-        queue=Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"]),
-        events=EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"]),
-        secrets=secret_store,
-        seal=Seal(boto3.client("kms", config=AWS_LIMITS), settings["SEAL_KEY_ID"]),
-        clients=OAuthClients(providers_of(environment), secret_store, session=session),
-        recall=RecallClient(
-            session,
-            base_url=settings["RECALL_BASE_URL"],
-            api_key=lambda: secret_store.get().recall_api_key,
-            budget=budget,
-            clock=clock,
+        queue=Queue(client("sqs"), settings["QUEUE_URL"]),
+        bus=EventBus(client("events"), settings["BUS_NAME"]),
+        secrets=secrets,
+        seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
+        clients=OAuthClients(providers_of(environment), secrets, session=session),
+        recall=open_recall(
+            environment, session, secrets=secrets, store=stores.workspace, clock=clock
         ),
-        limits=limits,
-        idempotency=Idempotency(
-            settings["IDEMPOTENCY_TABLE"], client=boto3.client("dynamodb", config=AWS_LIMITS)
-        ),
+        limits=parse_limits(environment.get("RECALL_LIMITS", "")),
+        idempotency=Idempotency(settings["IDEMPOTENCY_TABLE"], client=client("dynamodb")),
         log=Log("calendars"),
         clock=clock,
         chance=chance,

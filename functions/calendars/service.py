@@ -25,7 +25,7 @@ class Service:
 
     stores: Stores
     queue: Queue
-    events: EventBus
+    bus: EventBus
     secrets: SecretStore
     seal: Seal
     clients: OAuthClients
@@ -40,14 +40,7 @@ class Service:
     allow_unconfirmed: bool
 
     def calendar_doors(self) -> CalendarDoors:
-        return CalendarDoors(
-            calendars=self.stores.calendars,
-            meetings=self.stores.meetings,
-            accounts=self.stores.accounts,
-            recall=self.recall,
-            queue=self.queue,
-            events=self.events,
-        )
+        return CalendarDoors.over(self.stores, recall=self.recall, queue=self.queue, bus=self.bus)
 
     def connect_doors(self) -> ConnectDoors:
         return ConnectDoors(

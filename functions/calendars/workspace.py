@@ -1,4 +1,4 @@
-"""Routes about the workspace as a whole: health, status, drift."""
+"""Routes about the workspace as a whole: status and drift."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ COUNTED_MAX = 10_000
 
 
 def add_workspace_routes(app: APIGatewayHttpResolver, service: Service) -> None:
-    @app.get("/health")
-    def _health() -> Response[str]:
-        return reply(200, {"status": "ok"})
-
     @app.get("/v1/status")
     def _status() -> Response[str]:
         now = service.clock()

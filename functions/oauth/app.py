@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from math import ceil
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -34,14 +34,14 @@ from shared.flows.doors import CalendarDoors
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
-from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.recall import new_session, open_recall
 from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.providers.clients import Session
+    from requests import Session
 
 Event = dict[str, Any]
 Reply = dict[str, Any]
@@ -82,57 +82,46 @@ def handler(event: Event, context: object) -> Reply:
 def service() -> Service:
     return compose(
         os.environ,
+        client=partial(boto3.client, config=AWS_LIMITS),
         session=new_session(CALLS_IN_FLIGHT),
         clock=partial(datetime.now, UTC),
-        chance=secrets.token_urlsafe,
+        chance=token_urlsafe,
     )
 
 
 def compose(
     environment: Mapping[str, str],
     *,
+    client: Callable[[str], Any],
     session: Session,
     clock: Callable[[], datetime],
     chance: Callable[[int], str],
 ) -> Service:
-    """The function's parts; time, chance and the way to Recall and providers are given."""
+    """The function's parts; time, chance, and the ways to AWS, Recall and providers are given."""
     settings = require(environment, *NEEDED)
     log = Log("oauth")
     stores = open_stores(Tables.from_settings(settings))
-    secret_store = SecretStore(
-        boto3.client("secretsmanager", config=AWS_LIMITS), settings["SECRET_ID"]
-    )
-    limits = parse_limits(environment.get("RECALL_LIMITS", ""))
-    budget = SharedBudget(stores.workspace, limits, clock=clock)
+    secrets = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
     browser = BrowserDoors(
         sessions=stores.sessions,
-        clients=OAuthClients(providers_of(environment), secret_store, session=session),
-        secrets=secret_store,
-        seal=Seal(boto3.client("kms", config=AWS_LIMITS), settings["SEAL_KEY_ID"]),
+        clients=OAuthClients(providers_of(environment), secrets, session=session),
+        secrets=secrets,
+        seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
         public_url=settings["PUBLIC_URL"].rstrip("/"),
         chance=chance,
     )
-    queue = Queue(boto3.client("sqs", config=AWS_LIMITS), settings["QUEUE_URL"])
-    unconfirmed = flag(environment, "ALLOW_UNCONFIRMED")
-    bus = EventBus(boto3.client("events", config=AWS_LIMITS), settings["BUS_NAME"])
-
-    recall = RecallClient(
-        session,
-        base_url=settings["RECALL_BASE_URL"],
-        api_key=lambda: secret_store.get().recall_api_key,
-        budget=budget,
-        clock=clock,
-    )
-    calendar = CalendarDoors(
-        calendars=stores.calendars,
-        meetings=stores.meetings,
-        accounts=stores.accounts,
-        recall=recall,
-        queue=queue,
-        events=bus,
-    )
     connect = ConnectDoors(
-        browser=browser, calendar=calendar, log=log, allow_unconfirmed=unconfirmed
+        browser=browser,
+        calendar=CalendarDoors.over(
+            stores,
+            recall=open_recall(
+                environment, session, secrets=secrets, store=stores.workspace, clock=clock
+            ),
+            queue=Queue(client("sqs"), settings["QUEUE_URL"]),
+            bus=EventBus(client("events"), settings["BUS_NAME"]),
+        ),
+        log=log,
+        allow_unconfirmed=flag(environment, "ALLOW_UNCONFIRMED"),
     )
     return Service(connect=connect, log=log, clock=clock)
 

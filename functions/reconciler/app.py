@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -23,7 +22,7 @@ from shared.flows.reconcile import Reconciler, ReconcileTools
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
-from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.recall import new_session, open_recall
 from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
 
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from requests import Session
 
+CALLS_IN_FLIGHT: Final = 1
 CONSENTS_MAX: Final = 50
+UNIQUE_BYTES: Final = 16
 # The sweeps come first: what the reconciler reads can wait.
 BUDGET_SHARE: Final = 0.5
 NEEDED: Final = (
@@ -81,9 +82,9 @@ def service() -> Service:
     return compose(
         os.environ,
         client=partial(boto3.client, config=AWS_LIMITS),
-        session=new_session(1),
+        session=new_session(CALLS_IN_FLIGHT),
         clock=partial(datetime.now, UTC),
-        unique=lambda: uuid.uuid4().hex,
+        chance=token_urlsafe,
     )
 
 
@@ -93,35 +94,24 @@ def compose(
     client: Callable[[str], Any],
     session: Session,
     clock: Callable[[], datetime],
-    unique: Callable[[], str],
+    chance: Callable[[int], str],
 ) -> Service:
     """The function's parts; time, chance, and the ways to AWS and Recall are given."""
     settings = require(environment, *NEEDED)
     log = Log("reconciler")
     stores = open_stores(Tables.from_settings(settings))
-    secret_store = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
-    recall = RecallClient(
+    secrets = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
+    recall = open_recall(
+        environment,
         session,
-        base_url=settings["RECALL_BASE_URL"],
-        api_key=lambda: secret_store.get().recall_api_key,
-        budget=SharedBudget(
-            stores.workspace,
-            parse_limits(environment.get("RECALL_LIMITS", "")),
-            clock=clock,
-            share=BUDGET_SHARE,
-        ),
+        secrets=secrets,
+        store=stores.workspace,
         clock=clock,
+        share=BUDGET_SHARE,
     )
     queue = Queue(client("sqs"), settings["QUEUE_URL"])
     bus = EventBus(client("events"), settings["BUS_NAME"])
-    doors = CalendarDoors(
-        calendars=stores.calendars,
-        meetings=stores.meetings,
-        accounts=stores.accounts,
-        recall=recall,
-        queue=queue,
-        events=bus,
-    )
+    doors = CalendarDoors.over(stores, recall=recall, queue=queue, bus=bus)
     tools = ReconcileTools(
         recall=recall,
         stores=stores,
@@ -129,17 +119,17 @@ def compose(
         observer=Observer(stores, bus, clock=clock, log=log),
         refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
         clock=clock,
-        unique=unique,
+        unique=partial(chance, UNIQUE_BYTES),
         log=log,
     )
     browser = BrowserDoors(
         sessions=stores.sessions,
         # Consents that wait were exchanged before: no provider is asked from here.
-        clients=OAuthClients(providers_of({}), secret_store, session=session),
-        secrets=secret_store,
+        clients=OAuthClients(providers_of({}), secrets, session=session),
+        secrets=secrets,
         seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
         public_url="",
-        chance=secrets.token_urlsafe,
+        chance=chance,
     )
     return Service(
         reconciler=Reconciler(tools),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import boto3
@@ -23,7 +23,7 @@ from shared.flows.observe import Observer
 from shared.flows.sweep import Sweeper, SweepSettings
 from shared.observability import Log
 from shared.queue import BotEvent, CalendarUpdate, Queue, SingleMessage
-from shared.recall import RecallClient, SharedBudget, new_session, parse_limits
+from shared.recall import new_session, open_recall
 from shared.secrets import SecretStore
 from shared.storage import Tables, open_stores
 
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 # Fewer than the queue's maxReceiveCount: a doorbell is no dead letter, for the cursor stands
 # still until a sweep succeeds, and the tick rings every minute.
 DOORBELL_RECEIVES_MAX: Final = 8
-SETTINGS: Final = (
+UNIQUE_BYTES: Final = 16
+NEEDED: Final = (
     "AWS_REGION",
     "ACCOUNTS_TABLE",
     "CALENDARS_TABLE",
@@ -88,7 +89,7 @@ def service() -> Service:
         client=partial(boto3.client, config=AWS_LIMITS),
         session=new_session(CALLS_IN_FLIGHT),
         clock=partial(datetime.now, UTC),
-        unique=lambda: uuid.uuid4().hex,
+        chance=token_urlsafe,
     )
 
 
@@ -98,34 +99,19 @@ def compose(
     client: Callable[[str], Any],
     session: Session,
     clock: Callable[[], datetime],
-    unique: Callable[[], str],
+    chance: Callable[[int], str],
 ) -> Service:
     """The function's parts; time, chance, and the ways to AWS and Recall are given."""
-    settings = require(environment, *SETTINGS)
+    settings = require(environment, *NEEDED)
     log = Log("scheduler")
     stores = open_stores(Tables.from_settings(settings))
     secrets = SecretStore(
         client("secretsmanager"), settings["SECRET_ID"], required=["recall_api_key"]
     )
-    recall = RecallClient(
-        session,
-        base_url=settings["RECALL_BASE_URL"],
-        api_key=lambda: secrets.get().recall_api_key,
-        budget=SharedBudget(
-            stores.workspace, parse_limits(environment.get("RECALL_LIMITS", "")), clock=clock
-        ),
-        clock=clock,
-    )
+    recall = open_recall(environment, session, secrets=secrets, store=stores.workspace, clock=clock)
     queue = Queue(client("sqs"), settings["QUEUE_URL"])
     bus = EventBus(client("events"), settings["BUS_NAME"])
-    doors = CalendarDoors(
-        calendars=stores.calendars,
-        meetings=stores.meetings,
-        accounts=stores.accounts,
-        recall=recall,
-        queue=queue,
-        events=bus,
-    )
+    doors = CalendarDoors.over(stores, recall=recall, queue=queue, bus=bus)
     observer = Observer(stores, bus, clock=clock, log=log)
     sweeper = Sweeper(
         recall,
@@ -135,7 +121,7 @@ def compose(
         actor=Actor(recall, stores, observer=observer, bus=bus, clock=clock, log=log),
         refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
         clock=clock,
-        unique=unique,
+        unique=partial(chance, UNIQUE_BYTES),
         log=log,
         settings=SweepSettings(by_calendar=settings["FEED_MODE"] == "calendar"),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
 import threading
 from collections.abc import Mapping
@@ -57,7 +56,3 @@ class Terminal:
         with self._lock:
             self._stream.write(text + "\n")
             self._stream.flush()
-
-
-def standard_terminal(environment: Mapping[str, str]) -> Terminal:
-    return Terminal(sys.stdout, environment=environment)

@@ -20,7 +20,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attendee:
-    """An invitee other than a room; `is_owner` marks the calendar's own account."""
+    """An invitee; `is_owner` marks the calendar's own account, `is_resource` a room or the like."""
 
     email: str
     answer: Answer
@@ -84,7 +84,9 @@ def other_people(event: Event) -> int:
         for attendee in event.attendees
         if not (attendee.is_owner or attendee.is_resource)
     }
-    declined = {a.email for a in event.attendees if a.answer is Answer.DECLINED}
+    declined = {
+        attendee.email for attendee in event.attendees if attendee.answer is Answer.DECLINED
+    }
     if event.organizer_email and not event.owner_is_organizer:
         others.add(event.organizer_email)
     return len(others - declined)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.bot_state import moves_forward
 from shared.domain.notice import BotStatus
+from shared.flows.act import METADATA_KEY
 
 if TYPE_CHECKING:
     from shared.domain.calendar import Calendar
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from shared.domain.message import BotEvent
     from shared.events import EventBus
     from shared.storage import Stores
-
-METADATA_KEY = "rollcall_meeting"
 
 
 class BotReports:

@@ -203,7 +203,7 @@ def _follow(
     if not changes:
         return known
     # Told before it is written: after a crash it is told again, never forgotten.
-    doors.events.publish(status_notices(known, changes, now=now))
+    doors.bus.publish(status_notices(known, changes, now=now))
     changed = doors.calendars.change(known.calendar_id, updated_at=now, **changes)
     if "read_since" in changes:
         doors.queue.ring(received_at=now, calendar_id=known.calendar_id)

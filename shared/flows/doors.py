@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.events import EventBus
 from shared.queue import Queue
 from shared.recall.client import RecallClient
-from shared.storage import AccountStore, CalendarStore, MeetingStore
+from shared.storage import AccountStore, CalendarStore, MeetingStore, Stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,4 +19,17 @@ class CalendarDoors:
     accounts: AccountStore
     recall: RecallClient
     queue: Queue
-    events: EventBus
+    bus: EventBus
+
+    @classmethod
+    def over(
+        cls, stores: Stores, *, recall: RecallClient, queue: Queue, bus: EventBus
+    ) -> CalendarDoors:
+        return cls(
+            calendars=stores.calendars,
+            meetings=stores.meetings,
+            accounts=stores.accounts,
+            recall=recall,
+            queue=queue,
+            bus=bus,
+        )

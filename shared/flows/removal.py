@@ -58,7 +58,7 @@ def forget(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
     _forget_meetings(doors, calendar, now=now)
     if calendar.account_key is not None:
         doors.accounts.release(calendar.account_key, calendar_id=calendar.calendar_id)
-    doors.events.publish((_deleted(calendar, now=now),))
+    doors.bus.publish((_deleted(calendar, now=now),))
     doors.calendars.delete(calendar.calendar_id)
 
 
@@ -66,7 +66,7 @@ def _forget_meetings(doors: CalendarDoors, calendar: Calendar, *, now: datetime)
     """At most 3,000 rows a call, in as many pages as a request has time for."""
     for _ in range(PAGES_MAX):
         page = doors.meetings.of_calendar(calendar.calendar_id, limit=PAGE_ROWS)
-        doors.events.publish(
+        doors.bus.publish(
             tuple(
                 notice
                 for meeting in page.items

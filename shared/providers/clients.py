@@ -14,9 +14,6 @@ from shared.providers.door import OAuthDoor
 from shared.providers.provider import Provider, google, microsoft
 from shared.secrets import SecretStore
 
-# Session too: who composes a function hands one in, and only the doors know requests.
-__all__ = ["OAuthClient", "OAuthClients", "Session", "providers_of"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthClient:

@@ -7,7 +7,7 @@ from shared.recall.budget import (
     SharedBudget,
     parse_limits,
 )
-from shared.recall.client import BotPage, CalendarPage, EventPage, RecallClient, base_url_of
+from shared.recall.client import BotPage, CalendarPage, EventPage, RecallClient
 from shared.recall.errors import (
     AlreadyDispatched,
     Blocked,
@@ -23,6 +23,7 @@ from shared.recall.errors import (
 )
 from shared.recall.parse import RecallBot
 from shared.recall.transport import new_session
+from shared.recall.workspace import open_recall
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -45,7 +46,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Unexpected",
-    "base_url_of",
     "new_session",
+    "open_recall",
     "parse_limits",
 ]

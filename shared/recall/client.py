@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NoReturn, TypeVar
 
 import requests
 
 from shared.domain.calendar import CalendarStatus, Platform, RecallCalendar
 from shared.domain.event import ListedEvent
+from shared.domain.moment import moment_text
 from shared.domain.secret import Secret
-from shared.errors import PermanentError
 from shared.recall.budget import Budget
 from shared.recall.errors import NotFound, Unexpected
 from shared.recall.parse import (
@@ -24,9 +24,6 @@ from shared.recall.parse import (
 )
 from shared.recall.reading import ID, Malformed
 from shared.recall.transport import Answer, Query, Request, Transport
-
-# The four regions are independent: accounts, keys and resources live in one only.
-REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "ap-northeast-1")
 
 Value = TypeVar("Value")
 
@@ -65,13 +62,6 @@ class BotPage:
     bots: tuple[RecallBot, ...]
     malformed: tuple[str, ...]
     next_page: str | None
-
-
-def base_url_of(region: str) -> str:
-    """The address of a Recall region, e.g. `us-west-2`."""
-    if region not in REGIONS:
-        raise PermanentError("recall_region_unknown", f"Recall's regions: {', '.join(REGIONS)}.")
-    return f"https://{region}.recall.ai"
 
 
 class RecallClient:
@@ -274,7 +264,7 @@ class RecallClient:
         Errors: PoolEmpty for ad-hoc bots; the next try needs a new `idempotency_key`, since
         Recall replays the answer to the old one for an hour.
         """
-        when = {"join_at": _moment(join_at)} if join_at else {}
+        when = {"join_at": moment_text(join_at)} if join_at else {}
         request = Request(
             endpoint="bot_create",
             method="POST",
@@ -369,14 +359,10 @@ def _revealed(secret: Secret | None) -> str | None:
 
 def _query(*pairs: tuple[str, str | datetime | None]) -> Query:
     return [
-        (key, _moment(value) if isinstance(value, datetime) else value)
+        (key, moment_text(value) if isinstance(value, datetime) else value)
         for key, value in pairs
         if value is not None
     ]
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _path(collection: str, identity: str, *, tail: str = "") -> str:

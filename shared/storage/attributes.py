@@ -25,7 +25,7 @@ class MomentAttribute(Attribute[datetime]):
     attr_type = STRING
 
     def serialize(self, value: datetime) -> str:
-        return moment_text(value)
+        return stored_moment(value)
 
     def deserialize(self, value: str) -> datetime:
         return datetime.fromisoformat(value)
@@ -72,7 +72,7 @@ class ListOf(Attribute[list[Any]]):
         return [plain(item) for item in value]
 
 
-def moment_text(moment: datetime) -> str:
+def stored_moment(moment: datetime) -> str:
     """2026-11-22T18:15:00.000000Z; a moment without a zone is a bug."""
     if moment.tzinfo is None:
         raise ValueError("a stored moment needs a zone")

@@ -19,7 +19,7 @@ from shared.storage.attributes import (
     ListOf,
     MapOf,
     MomentAttribute,
-    moment_text,
+    stored_moment,
 )
 from shared.storage.errors import Conflict
 from shared.storage.overrides import override_from, override_map
@@ -314,7 +314,7 @@ def _attendee(stored: dict[str, Any]) -> Attendee:
 def _bot_map(bot: EventBot) -> dict[str, Any]:
     return {
         "bot_id": bot.bot_id,
-        "start": moment_text(bot.start),
+        "start": stored_moment(bot.start),
         "deduplication_key": bot.deduplication_key,
         "meeting_url": bot.meeting_url,
     }
@@ -333,7 +333,7 @@ def _assignment_map(assignment: Assignment) -> dict[str, Any]:
         "bot_id": assignment.bot_id,
         "deduplication_key": assignment.deduplication_key,
         "fingerprint": assignment.fingerprint,
-        "join_at": moment_text(assignment.join_at),
+        "join_at": stored_moment(assignment.join_at),
         "state": assignment.state,
     }
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from shared.domain.meeting import Override
 from shared.domain.rules import Choice
-from shared.storage.attributes import moment_text
+from shared.storage.attributes import stored_moment
 
 
 def override_map(override: Override) -> dict[str, Any]:
     return {
         "choice": override.choice.value,
         "set_by": override.set_by,
-        "set_at": None if override.set_at is None else moment_text(override.set_at),
+        "set_at": None if override.set_at is None else stored_moment(override.set_at),
     }
 
 

@@ -9,7 +9,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from shared.domain.feed import Feed, OpenSweep
-from shared.storage.attributes import MapOf, moment_text
+from shared.storage.attributes import MapOf, stored_moment
 from shared.storage.errors import Conflict
 from shared.storage.table import Table
 from shared.storage.tables import WORKSPACE
@@ -96,8 +96,8 @@ def _feed(stored: dict[str, Any]) -> Feed:
 def _open_map(sweep: OpenSweep) -> dict[str, Any]:
     return {
         "next_page": sweep.next_page,
-        "started_at": moment_text(sweep.started_at),
-        "list_started": moment_text(sweep.list_started),
+        "started_at": stored_moment(sweep.started_at),
+        "list_started": stored_moment(sweep.list_started),
     }
 
 
@@ -110,7 +110,7 @@ def _open(stored: dict[str, Any]) -> OpenSweep:
 
 
 def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment_text(moment)
+    return None if moment is None else stored_moment(moment)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -55,23 +55,19 @@ def _clock() -> datetime:
     return NOON
 
 
-def _unique() -> str:
-    return "unique"
-
-
 COMPOSED: dict[str, Callable[[Read], object]] = {
     "AuthorizerFunction": authorizer.compose,
     "CalendarsFunction": lambda read: calendars.compose(
-        read, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
+        read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),
     "OauthFunction": lambda read: oauth.compose(
-        read, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
+        read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),
     "ReconcilerFunction": lambda read: reconciler.compose(
-        read, client=_client, session=new_session(1), clock=_clock, unique=_unique
+        read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),
     "SchedulerFunction": lambda read: scheduler.compose(
-        read, client=_client, session=new_session(1), clock=_clock, unique=_unique
+        read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),
     "WebhooksFunction": lambda read: webhooks.compose(read, client=_client, clock=_clock),
 }

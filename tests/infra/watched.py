@@ -44,7 +44,7 @@ class WatchedStack(Stack):
                 client=self._client,
                 session=session,
                 clock=self.clock.now,
-                unique=lambda: secrets.token_hex(8),
+                chance=secrets.token_urlsafe,
             )
             return [service.perform(task) for task in tasks]
 
@@ -105,7 +105,7 @@ class WatchedStage(Stage):
             "client": lambda name: boto3.client(name, region_name=REGION),
             "session": self.session,
             "clock": self.clock.now,
-            "unique": lambda: secrets.token_hex(8),
+            "chance": secrets.token_urlsafe,
         }
 
 

@@ -170,7 +170,6 @@ def test_malformed_and_oversized_bodies(stage):
 def test_unknown_routes_and_methods(stage):
     assert stage.call("GET", "/v1/nothing").json["code"] == "route_not_found"
     assert stage.call("DELETE", "/v1/calendars").status == 405
-    assert stage.call("GET", "/health").json == {"status": "ok"}
 
 
 # An account that nobody names.

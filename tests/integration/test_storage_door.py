@@ -24,7 +24,7 @@ from shared.domain.meeting import Assignment, Override
 from shared.domain.rules import Choice
 from shared.errors import PermanentError, TransientError
 from shared.storage import ApiKey, Refused, StorageUnavailable, Stores, Tables, open_stores
-from shared.storage.attributes import moment_text
+from shared.storage.attributes import stored_moment
 from shared.storage.calendars import CalendarRow
 from shared.storage.meetings import MeetingRow
 from shared.storage.sessions import SessionRow
@@ -370,9 +370,9 @@ def test_moments_sort_like_their_texts() -> None:
         (NOW + timedelta(microseconds=1)).astimezone(zone),
         NOW + timedelta(seconds=1),
     ]
-    assert sorted(map(moment_text, moments)) == [moment_text(moment) for moment in moments]
+    assert sorted(map(stored_moment, moments)) == [stored_moment(moment) for moment in moments]
     with pytest.raises(ValueError, match="zone"):
-        moment_text(datetime(2026, 1, 1))  # noqa: DTZ001 - that is the mistake
+        stored_moment(datetime(2026, 1, 1))  # noqa: DTZ001 - that is the mistake
 
 
 def test_importing_reads_no_settings_and_needs_no_boto3() -> None:

@@ -79,10 +79,6 @@ class Core:
         self.by_calendar.setdefault(event.calendar_id, {})[event.platform_id] = event
         insort(self._by_update, (event.updated_at, event.id))
 
-    def drop_event(self, event: Event) -> None:
-        self.events.pop(event.id, None)
-        self.by_calendar.get(event.calendar_id, {}).pop(event.platform_id, None)
-
     def bump(self, event: Event, at: datetime) -> None:
         """Give the event a new `updated_at`."""
         event.updated_at = at
