@@ -105,10 +105,15 @@ def _edit(patch: CalendarPatch) -> Edit:
     if patch.oauth_refresh_token is not None:
         grant = _grant(patch, token=patch.oauth_refresh_token)
         return Edit(entity_id=patch.entity_id, metadata=patch.metadata, grant=grant)
-    if patch.oauth_client_id is not None or patch.oauth_client_secret is not None:
+    if patch.oauth_client_id is not None:
         message = "A client comes with the refresh token that it was given."
         raise CallerError("body_invalid", message, field="oauth_refresh_token")
-    return Edit(entity_id=patch.entity_id, metadata=patch.metadata)
+    secret = patch.oauth_client_secret
+    return Edit(
+        entity_id=patch.entity_id,
+        metadata=patch.metadata,
+        client_secret=None if secret is None else Secret(secret),
+    )
 
 
 def _grant(body: CalendarBody | CalendarPatch, *, token: str) -> TokenInHand:

@@ -38,9 +38,10 @@ UNIQUE_BYTES = 16
 def add_meeting_routes(app: APIGatewayHttpResolver, service: Service) -> None:
     @app.get("/v1/calendars/<calendar_id>/meetings")
     def _list(calendar_id: str) -> Response[str]:
-        span = _span(app.current_event, now=service.clock())
+        now = service.clock()
+        span = _span(app.current_event, now=now)
         calendar = existing(service.stores.calendars, calendar_id)
-        page = meetings_of(service.meeting_doors(), calendar, span=span)
+        page = meetings_of(service.meeting_doors(), calendar, span=span, now=now)
         items = [meeting_view(shown) for shown in page.items]
         return reply(200, {"items": items, "next_cursor": page.next_cursor})
 

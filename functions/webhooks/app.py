@@ -7,6 +7,7 @@ here too, in the cheapest function.
 from __future__ import annotations
 
 import base64
+import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 BODY_BYTES_MAX: Final = 256 * 1024
+REFUSALS: Final = {
+    401: {"title": "Unauthorized", "code": "signature_invalid"},
+    413: {"title": "Request Entity Too Large", "code": "body_too_large"},
+    500: {"title": "Internal Server Error", "code": "delivery_unverifiable"},
+    503: {"title": "Service Unavailable", "code": "delivery_not_taken"},
+}
 
 Event: TypeAlias = dict[str, Any]
 Reply: TypeAlias = dict[str, Any]
@@ -141,4 +148,7 @@ def _body(event: Event) -> bytes:
 
 def _reply(status: int, body: str = "") -> Reply:
     headers = {"content-type": "application/json"} if body else {}
+    if status in REFUSALS:
+        document = {"type": "about:blank", "status": status} | REFUSALS[status]
+        headers, body = {"content-type": "application/problem+json"}, json.dumps(document)
     return {"statusCode": status, "headers": headers, "body": body}

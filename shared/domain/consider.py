@@ -51,6 +51,13 @@ def reconsidered(row: Meeting, around: Surroundings) -> Meeting:
     return _settled(replace(row, decision=decision), around, fresh=decision != row.decision)
 
 
+def explained(row: Meeting, around: Surroundings) -> Meeting:
+    """The row as people see it: until the meeting is over, with what is decided by now."""
+    if row.event.end <= around.now:
+        return row
+    return replace(row, decision=_decide(row.event, row.override, around=around))
+
+
 def action_for(row: Meeting, around: Surroundings) -> Action | None:
     """The one call that would make Recall match the row, or None."""
     return plan(row, bot=around.rules.bot, now=around.now)

@@ -63,11 +63,15 @@ class NewCalendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Body of PATCH /v1/calendars/{id}; None leaves a thing as it is."""
+    """Body of PATCH /v1/calendars/{id}; None leaves a thing as it is.
+
+    `client_secret` without a grant: the client's secret was rotated, the token stays.
+    """
 
     entity_id: str | None = None
     metadata: Mapping[str, str] | None = None
     grant: TokenInHand | None = None
+    client_secret: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,9 @@ def edit(
     calendar = existing(doors.calendars, calendar_id)
     if changes.grant is not None:
         calendar = _reconnected(doors, calendar, grant=changes.grant, clients=clients, now=now)
+    elif changes.client_secret is not None:
+        rotated = Credentials(client_secret=changes.client_secret)
+        calendar = _renewed(doors, calendar, credentials=rotated, now=now)
     if changes.metadata is not None:
         calendar = _changed(doors, calendar, changes={"metadata": changes.metadata}, now=now)
     if changes.entity_id is not None and changes.entity_id != calendar.entity_id:
@@ -374,6 +381,12 @@ def _reconnected(
         client_secret=client.client_secret,
         refresh_token=account.refresh_token,
     )
+    return _renewed(doors, calendar, credentials=credentials, now=now)
+
+
+def _renewed(
+    doors: CalendarDoors, calendar: Calendar, *, credentials: Credentials, now: datetime
+) -> Calendar:
     renewed = renew(doors, calendar.calendar_id, credentials=credentials, now=now)
     if renewed is None:
         message = "Recall has this calendar no longer; connect it anew."

@@ -40,10 +40,10 @@ from shared.flows.doors import CalendarDoors
 from shared.flows.landing import Arrival, Landed, land
 from shared.observability import Log
 from shared.providers import (
+    answer_from,
     authorize_location,
     code_challenge,
     granted_calendar,
-    issuer_matches,
 )
 from shared.providers.clients import OAuthClients
 from shared.providers.door import Grant
@@ -311,7 +311,7 @@ def _answer_refusal(
         (Refusal.WRONG_BROWSER, not matches(cookie, session.cookie_hash)),
         (
             Refusal.ISSUER_MISMATCH,
-            answer.issuer is not None and not issuer_matches(provider, answer.issuer),
+            answer.issuer is not None and not answer_from(provider, answer.issuer),
         ),
         (Refusal.CONSENT_REFUSED, answer.error == "access_denied"),
         (Refusal.PROVIDER_ERROR, bool(answer.error) or not _plausible(answer.code)),

@@ -25,11 +25,11 @@ RECONNECTING = "reconnecting"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What Recall reads a calendar with; the token is bound to the client."""
+    """What Recall reads a calendar with; the token is bound to the client. None: as it was."""
 
-    client_id: str
-    client_secret: Secret
-    refresh_token: Secret
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

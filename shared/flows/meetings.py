@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.calendar import Calendar
+from shared.domain.consider import Surroundings, explained
 from shared.domain.meeting import Meeting, Override
-from shared.domain.rules import Choice
+from shared.domain.rules import Choice, Rules, rules_in_force
 from shared.errors import CallerError
+from shared.flows.observe import rule_scopes
 from shared.queue import Queue
 from shared.storage import CalendarStore, MeetingStore, Page, SettingsStore
 
@@ -43,7 +45,9 @@ class ShownMeeting:
     override: Choice
 
 
-def meetings_of(doors: MeetingDoors, calendar: Calendar, *, span: Span) -> Page[ShownMeeting]:
+def meetings_of(
+    doors: MeetingDoors, calendar: Calendar, *, span: Span, now: datetime
+) -> Page[ShownMeeting]:
     """All known meetings of a part of the calendar, unwanted ones included."""
     page = doors.meetings.of_calendar(
         calendar.calendar_id,
@@ -59,10 +63,18 @@ def meetings_of(doors: MeetingDoors, calendar: Calendar, *, span: Span) -> Page[
             if meeting.event.series_id is not None
         }
     )
+    rules = _rules(doors, calendar)
     shown = tuple(
         _shown(
             meeting,
-            series=overrides.get((calendar.calendar_id, meeting.event.series_id or "")),
+            around=Surroundings(
+                calendar=calendar,
+                rules=rules,
+                series_override=overrides.get(
+                    (calendar.calendar_id, meeting.event.series_id or "")
+                ),
+                now=now,
+            ),
         )
         for meeting in page.items
     )
@@ -82,7 +94,13 @@ def override_occurrence(
     if changed is None:
         raise meeting_not_found()
     doors.queue.ring_work(now=now, unique=unique)
-    return _with_series(doors, changed)
+    event = changed.event
+    series = (
+        doors.settings.series_override(event.calendar_id, event.series_id)
+        if event.series_id is not None
+        else None
+    )
+    return _shown(changed, around=_around(doors, changed, series=series, now=now))
 
 
 def override_series(
@@ -105,7 +123,7 @@ def override_series(
     for occurrence in doors.meetings.of_series(event.calendar_id, event.series_id):
         doors.meetings.wake(occurrence.event.event_id, now=now)
     doors.queue.ring_work(now=now, unique=unique)
-    return _shown(meeting, series=override)
+    return _shown(meeting, around=_around(doors, meeting, series=override, now=now))
 
 
 def existing_meeting(doors: MeetingDoors, calendar_id: str, *, event_id: str) -> Meeting:
@@ -121,16 +139,23 @@ def meeting_not_found() -> CallerError:
     return CallerError("meeting_not_found", "The calendar has no such meeting.", status=404)
 
 
-def _with_series(doors: MeetingDoors, meeting: Meeting) -> ShownMeeting:
-    event = meeting.event
-    if event.series_id is None:
-        return _shown(meeting, series=None)
-    series = doors.settings.series_override(event.calendar_id, event.series_id)
-    return _shown(meeting, series=series)
+def _around(
+    doors: MeetingDoors, meeting: Meeting, *, series: Override | None, now: datetime
+) -> Surroundings:
+    calendar = doors.calendars.get(meeting.event.calendar_id)
+    rules = _rules(doors, calendar) if calendar else Rules()
+    return Surroundings(calendar=calendar, rules=rules, series_override=series, now=now)
 
 
-def _shown(meeting: Meeting, *, series: Override | None) -> ShownMeeting:
+def _rules(doors: MeetingDoors, calendar: Calendar) -> Rules:
+    scopes = rule_scopes(calendar)
+    documents = doors.settings.rules_of(scopes)
+    return rules_in_force(*(documents.get(scope) for scope in scopes))
+
+
+def _shown(meeting: Meeting, *, around: Surroundings) -> ShownMeeting:
+    """The scheduler stores its decision a moment later; the same function answers now."""
     own = meeting.override.choice
-    if own is Choice.AUTO and series is not None:
-        own = series.choice
-    return ShownMeeting(meeting=meeting, override=own)
+    if own is Choice.AUTO and around.series_override is not None:
+        own = around.series_override.choice
+    return ShownMeeting(meeting=explained(meeting, around), override=own)

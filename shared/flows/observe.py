@@ -100,7 +100,7 @@ class Observer:
         )
 
     def _rules(self, calendars: Iterable[Calendar]) -> dict[str, Rules]:
-        scopes = {calendar.calendar_id: _scopes(calendar) for calendar in calendars}
+        scopes = {calendar.calendar_id: rule_scopes(calendar) for calendar in calendars}
         needed = sorted({scope for chain in scopes.values() for scope in chain})
         documents = self._stores.settings.rules_of(needed) if needed else {}
         return {
@@ -140,7 +140,8 @@ def owed(seen: Sequence[Seen]) -> list[Meeting]:
     return [item.after for item in seen if item.after.due]
 
 
-def _scopes(calendar: Calendar) -> tuple[str, str, str]:
+def rule_scopes(calendar: Calendar) -> tuple[str, str, str]:
+    """Where rules for the calendar may stand, the widest scope first."""
     return (
         "default",
         f"tenant:{calendar.tenant_id}",

@@ -2,6 +2,7 @@
 
 from shared.providers.provider import (
     Provider,
+    answer_from,
     authorize_location,
     code_challenge,
     google,
@@ -12,6 +13,7 @@ from shared.providers.provider import (
 
 __all__ = [
     "Provider",
+    "answer_from",
     "authorize_location",
     "code_challenge",
     "google",

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 TENANT_PLACE = "{tenantid}"
 TENANT_PATTERN = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -159,9 +159,32 @@ def granted_calendar(provider: Provider, scope: str) -> bool:
     return not provider.calendar_scopes_accepted.isdisjoint(granted)
 
 
+def answer_from(provider: Provider, issuer: str) -> bool:
+    """Whether `iss` of a redirect (RFC 9207) is this provider.
+
+    One that nobody named may call itself by its own address or as the one it stands in for.
+    """
+    if provider.issuer is not None:
+        return issuer_matches(provider, issuer)
+    real = REAL_PROVIDERS[provider.platform]()
+    origins = {_origin(provider.authorize_url), _origin(provider.token_url)}
+    return _origin(issuer) in origins or issuer_matches(real, issuer)
+
+
+def _origin(url: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.netloc)
+
+
 def issuer_matches(provider: Provider, issuer: str) -> bool:
     """Whether `issuer` (RFC 9207 `iss`, or that of an id_token) is this provider."""
     if provider.issuer is None:
         return True
     pattern = re.escape(provider.issuer).replace(re.escape(TENANT_PLACE), TENANT_PATTERN)
     return re.fullmatch(pattern, issuer) is not None
+
+
+REAL_PROVIDERS = {"google_calendar": google, "microsoft_outlook": microsoft}

@@ -11,7 +11,7 @@ from infra.local.emulators.http import Fault, FaultKind, Response
 from shared.domain.calendar import CalendarStatus, Platform
 from shared.domain.decision import Decision
 from shared.domain.event import Answer as Rsvp
-from shared.domain.event import Event
+from shared.domain.event import Attendee, Event
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.rules import Choice
 from shared.flows.landing import EPOCH
@@ -58,7 +58,7 @@ def meeting(calendar_id: str, event_id: str, *, hours: float = 2, series: str | 
             organizer_email=ADA,
             owner_is_organizer=True,
             owner_answer=Rsvp.ACCEPTED,
-            attendees=(),
+            attendees=(Attendee(email=BOB, answer=Rsvp.ACCEPTED),),
             guests_hidden=False,
         ),
         tenant_id="default",
@@ -387,6 +387,13 @@ def test_a_new_token_reconnects(stage):
     assert (lonely.status, lonely.json["field"]) == (400, "oauth_refresh_token")
 
 
+def test_a_rotated_client_secret_goes_to_recall_without_a_token(stage):
+    calendar_id = connected(stage)
+    answer = stage.call("PATCH", f"/v1/calendars/{calendar_id}", {"oauth_client_secret": "next"})
+    assert (answer.status, answer.json["status"]) == (200, "connecting")
+    assert stage.recall.count("calendars_partial_update") == 1
+
+
 def test_resync_owes_a_full_read(stage):
     calendar_id = connected(stage)
     answer = stage.call("POST", f"/v1/calendars/{calendar_id}/resync")
@@ -538,6 +545,8 @@ def test_an_override_of_an_occurrence_wakes_the_scheduler(stage):
     stage.stores.meetings.save(meeting(calendar_id, "e1"))
     answer = override(stage, calendar_id, "e1")
     assert (answer.status, answer.json["override"]) == (200, "off")
+    # The answer explains itself before the scheduler has run.
+    assert answer.json["decision"] == {"join": False, "reason": "override.off", "rule": None}
     row = stage.stores.meetings.get("e1")
     assert (row.override.choice, row.override.set_by, row.due) == (Choice.OFF, "rk_0123", True)
     assert [bell["type"] for bell in stage.bells()] == ["work.due"]
@@ -560,8 +569,14 @@ def test_an_override_of_a_series_reaches_all_but_those_with_their_own_word(stage
     }
     assert stage.stores.meetings.get("e2").due
     assert not stage.stores.meetings.get("single").due
+    assert [item["decision"]["reason"] for item in listed if item["event_id"] != "single"] == [
+        "override.off",
+        "override.off",
+        "override.on",
+    ]
     back = override(stage, calendar_id, "e3", choice="auto")
     assert back.json["override"] == "off"
+    assert back.json["decision"]["reason"] == "override.off"
 
 
 def test_overrides_that_make_no_sense(stage):

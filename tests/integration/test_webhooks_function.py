@@ -148,7 +148,10 @@ def hostile_events():
 
 @pytest.mark.parametrize("event", [pytest.param(e, id=name) for name, e in hostile_events()])
 def test_what_is_not_signed_is_401_and_not_queued(aws, event):
-    assert app.handler(event, None)["statusCode"] == 401
+    answer = app.handler(event, None)
+    assert answer["statusCode"] == 401
+    assert answer["headers"] == {"content-type": "application/problem+json"}
+    assert json.loads(answer["body"])["code"] == "signature_invalid"
     assert queued(aws) == []
 
 

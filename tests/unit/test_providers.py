@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.secret import Secret
 from shared.providers import (
+    answer_from,
     authorize_location,
     code_challenge,
     google,
@@ -120,6 +121,24 @@ def test_granted_calendar(provider, scope, expected):
 )
 def test_issuer_matches(provider, issuer, expected):
     assert issuer_matches(provider, issuer) is expected
+
+
+@pytest.mark.parametrize(
+    ("issuer", "expected"),
+    [
+        ("https://accounts.google.com", True),
+        ("http://127.0.0.1:9", True),
+        ("http://127.0.0.1:9/realm", True),
+        ("https://evil.example", False),
+        ("http://[", False),
+        ("", False),
+    ],
+)
+def test_an_answer_of_a_stand_in_that_nobody_named(issuer, expected):
+    stand_in = google(
+        authorize_url="http://127.0.0.1:9/authorize", token_url="http://127.0.0.1:9/token"
+    )
+    assert answer_from(stand_in, issuer) is expected
 
 
 def test_a_stand_in_never_falls_back_to_the_real_provider():
