@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.decision import Decision
 from shared.domain.event import Event, EventBot
 from shared.domain.rules import Choice
 
 KEPT_AFTER_END = timedelta(days=7)
+LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,4 +57,5 @@ class Meeting:
 
     @property
     def expires_at(self) -> datetime:
-        return self.event.end + KEPT_AFTER_END
+        # The calendar ends with the year 9999, and an invitation may last as long.
+        return min(self.event.end, LAST_MOMENT - KEPT_AFTER_END) + KEPT_AFTER_END

@@ -24,8 +24,14 @@ def meeting_key(*, tenant_id: str, meeting_url: str, start: datetime) -> str:
 
 
 def room(meeting_url: str) -> str:
-    """A stable name of the room; an unknown platform falls back to host and path."""
-    url = urlsplit(meeting_url.strip())
+    """A stable name of the room; an unknown platform falls back to host and path.
+
+    What is no address at all names itself: who invites writes it, and it must not stop the feed.
+    """
+    try:
+        url = urlsplit(meeting_url.strip())
+    except ValueError:
+        return meeting_url.strip()
     host = (url.hostname or "").removeprefix("www.")
     path = unquote(url.path)
     for platform in (_meet, _zoom, _teams):

@@ -292,17 +292,17 @@ def _merge(
         return doors.calendars.get(pair[0].calendar_id)
     if renew(doors, older.calendar_id, credentials=credentials, now=now) is None:
         older, newer = newer, older  # the older one is gone from Recall
-    key = account_key(older.tenant_id, older.entity_id, platform=older.platform, email=email)
-    doors.accounts.release(key, calendar_id=newer.calendar_id)
-    claim = doors.accounts.claim(key, claim_id=older.calendar_id)
-    doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=older.calendar_id)
-    survivor = doors.calendars.change(older.calendar_id, email=email, updated_at=now)
     # From here on a refresh of the other one, whoever asks for it, finishes the merge.
     merged: CalendarChanges = {
         "status": CalendarStatus.DISCONNECTED,
         "status_reason": MERGED,
     }
     _changed(doors, newer, changes=merged, now=now)
+    key = account_key(older.tenant_id, older.entity_id, platform=older.platform, email=email)
+    doors.accounts.release(key, calendar_id=newer.calendar_id)
+    claim = doors.accounts.claim(key, claim_id=older.calendar_id)
+    doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=older.calendar_id)
+    survivor = doors.calendars.change(older.calendar_id, email=email, updated_at=now)
     doors.queue.ring(received_at=now, calendar_id=older.calendar_id)
     _finish_merge(doors, newer, now=now)
     return survivor

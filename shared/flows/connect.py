@@ -186,7 +186,7 @@ def finish_waiting(doors: ConnectDoors, *, limit: int, now: datetime) -> int:
             landed += 1
         except TransientError as error:
             doors.log.warning("consent still waits", session_id=session.session_id, code=error.code)
-        except PermanentError as error:
+        except (CallerError, PermanentError) as error:
             doors.log.crash("consent stuck", error, session_id=session.session_id)
             doors.log.count("ConsentStuck")
     return landed
@@ -407,8 +407,11 @@ def _admit(doors: ConnectDoors, session: ConnectSession, *, code: Secret, now: d
 
 
 def _count_wrong_code(sessions: SessionStore, session: ConnectSession) -> None:
-    """Guesses end a session that waits for its code, not one whose code was right before."""
-    if session.status is not ConnectStatus.CONSENTED:
+    """Guesses end a session that waits for its code, not one whose code was right before.
+
+    A write during the exchange would keep its token from being stored.
+    """
+    if session.status is not ConnectStatus.CONSENTED or session.redeeming_until is not None:
         return
     counted = replace(session, wrong_codes=session.wrong_codes + 1)
     if counted.wrong_codes >= WRONG_CODES_MAX:

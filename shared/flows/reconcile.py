@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
 from shared.domain.drift import Drift, drift_of
-from shared.errors import PermanentError
+from shared.errors import CallerError, PermanentError
 from shared.flows.calendars import DELETED_AT_RECALL
 from shared.flows.observe import owed
-from shared.recall import Refused
+from shared.recall import NotFound, Refused
 
 if TYPE_CHECKING:
     from shared.domain.calendar import Calendar, RecallCalendar
@@ -98,7 +98,7 @@ class Reconciler:
         tools = self._tools
         try:
             page = self._page(walk.next_page, start_from=walk.started_at - WINDOW_BACK)
-        except Refused:
+        except (NotFound, Refused):
             if walk.next_page is None:
                 raise
             tools.log.warning("audit starts over: its page link has gone stale")
@@ -139,9 +139,17 @@ class Reconciler:
         refreshed = 0
         for calendar in self._our_calendars():
             if _differs(calendar, listed.get(calendar.calendar_id)):
-                self._tools.refresh(calendar.calendar_id)
-                refreshed += 1
+                refreshed += self._refreshed(calendar.calendar_id)
         return refreshed
+
+    def _refreshed(self, calendar_id: str) -> bool:
+        """One that cannot be refreshed must not hold up the rest; an outage holds up all."""
+        try:
+            self._tools.refresh(calendar_id)
+        except (CallerError, PermanentError) as error:
+            self._tools.log.crash("calendar not refreshed", error, calendar_id=calendar_id)
+            return False
+        return True
 
     def _listed_calendars(self) -> Iterator[RecallCalendar]:
         link: str | None = None
@@ -183,7 +191,13 @@ class Reconciler:
 def _differs(ours: Calendar, theirs: RecallCalendar | None) -> bool:
     if theirs is None:
         return ours.status_reason != DELETED_AT_RECALL
-    return (ours.status, ours.email) != (theirs.status, theirs.email or ours.email)
+    told = theirs.email or ours.email
+    return (ours.status, _folded(ours.email)) != (theirs.status, _folded(told))
+
+
+def _folded(email: str | None) -> str | None:
+    """Providers write an address in letters of their own choice."""
+    return None if email is None else email.casefold()
 
 
 def _moved_on(link: str, before: str | None) -> str:

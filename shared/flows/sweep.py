@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from shared.domain.calendar import CalendarStatus
 from shared.domain.feed import OVERLAP, Feed, OpenSweep, covered, cursor_after, next_sweep_at
-from shared.errors import PermanentError, RollcallError, TransientError
+from shared.errors import CallerError, PermanentError, RollcallError, TransientError
 from shared.flows.observe import owed
 from shared.queue import FeedChanged, FeedMessage, Tick, WorkDue
-from shared.recall import Refused
+from shared.recall import NotFound, Refused
 
 if TYPE_CHECKING:
     from shared.domain.calendar import Calendar
@@ -156,6 +156,10 @@ class Sweeper:
         for _ in range(SWEEP_PAGES_MAX):
             try:
                 page = self._page(link, updated_since=since)
+            except NotFound:
+                if link is None:
+                    raise
+                self._start_over(feed)
             except Refused:
                 self._sweep_refused(feed, bells)
                 return
@@ -174,11 +178,14 @@ class Sweeper:
     def _sweep_refused(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:
         """A page link has gone stale: start over. A List without calendar: name calendars."""
         if feed.open is not None:
-            self._stores.workspace.save_feed(replace(feed, open=None))
-            raise TransientError("sweep_restarted", "an unfinished sweep starts over")
+            self._start_over(feed)
         self._log.warning("unfiltered list refused, reading calendar by calendar")
         self._log.count("UnfilteredListRefused")
         self._owe_reads(replace(feed, refused=True), bells)
+
+    def _start_over(self, feed: Feed) -> NoReturn:
+        self._stores.workspace.save_feed(replace(feed, open=None))
+        raise TransientError("sweep_restarted", "an unfinished sweep starts over")
 
     def _spare_full_reads(self, owing: Sequence[Calendar], since: datetime) -> None:
         """A calendar whose events all lie within this sweep needs no read of its own."""
@@ -236,7 +243,7 @@ class Sweeper:
         for _ in range(pages_max):
             try:
                 page = self._page(link, calendar_id=calendar.calendar_id)
-            except Refused:
+            except (NotFound, Refused):
                 self._give_up_read(calendar.calendar_id, link=link, started=started)
                 return
             yield owed(self._observer.take(page))
@@ -278,9 +285,13 @@ class Sweeper:
         for calendar in connecting:
             try:
                 self._refresh(calendar.calendar_id)
-            except (TransientError, PermanentError) as error:
+            except TransientError as error:
                 self._log.warning("connecting calendars not refreshed", code=error.code)
                 return
+            except (CallerError, PermanentError) as error:
+                self._log.crash(
+                    "connecting calendar not refreshed", error, calendar_id=calendar.calendar_id
+                )
 
 
 def _next_sweep_covers(calendar: Calendar, feed: Feed) -> bool:

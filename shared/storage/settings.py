@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pynamodb.connection import Connection
 
     from shared.domain.meeting import Override
+
+KEY_BYTES_MAX: Final = 2_048
 
 
 class SettingsRow(Model):
@@ -68,4 +71,9 @@ class SettingsStore:
 
 
 def _series_scope(calendar_id: str, series_id: str) -> str:
-    return f"series:{calendar_id}:{series_id}"
+    scope = f"series:{calendar_id}:{series_id}"
+    if len(scope.encode()) <= KEY_BYTES_MAX:
+        return scope
+    # Whoever invites may choose the name, and DynamoDB would refuse the whole batch for it.
+    digest = hashlib.sha256(series_id.encode()).hexdigest()
+    return f"series:{calendar_id}:sha256:{digest}"

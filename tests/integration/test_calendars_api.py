@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -15,6 +17,7 @@ from shared.domain.event import Attendee, Event
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.rules import Choice
 from shared.flows.landing import EPOCH
+from shared.storage.accounts import AccountStore
 from tests.connect_stage import ADA, BOB, GOOGLE, OUTLOOK, START, Stage, open_stage
 
 
@@ -242,6 +245,47 @@ def test_a_merge_that_broke_off_is_finished_by_the_next_refresh(stage):
     assert stage.refresh(newer) is None
     assert list(stage.recall.calendars) == [older]
     assert stage.stores.calendars.get(newer) is None
+
+
+@pytest.mark.parametrize("first", ["older", "newer"])
+@pytest.mark.parametrize("last", range(1, 6))
+def test_a_merge_that_crashes_leaves_one_calendar(stage, monkeypatch, first, last):
+    pair = {"older": nameless(stage)}
+    stage.pass_time(0.5)
+    pair["newer"] = stage.add().json["calendar_id"]
+    stage.pass_time(2)
+    store = type(stage.stores.calendars)
+    crash_after(monkeypatch, last, (store, "change"), (store, "delete"), (AccountStore, "assign"))
+    with suppress(Crash):
+        stage.refresh(pair["older"])
+    monkeypatch.undo()
+    for name in (first, *pair, *pair):
+        stage.refresh(pair[name])
+    assert list(stage.recall.calendars) == [pair["older"]]
+    assert [(pair["older"], ADA)] == [
+        (calendar.calendar_id, calendar.email) for calendar in stage.stores.calendars.every().items
+    ]
+
+
+class Crash(BaseException):
+    """The process is gone; nothing catches this."""
+
+
+def crash_after(monkeypatch, last: int, *doors: tuple[type, str]) -> None:
+    """Die right after the `last`-th effect that goes through one of the doors."""
+    effects = itertools.count(1)
+
+    def mortal(effect):
+        def done(*given, **named):
+            answer = effect(*given, **named)
+            if next(effects) == last:
+                raise Crash
+            return answer
+
+        return done
+
+    for store, name in doors:
+        monkeypatch.setattr(store, name, mortal(getattr(store, name)))
 
 
 # Following Recall.

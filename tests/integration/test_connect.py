@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
+import secrets
 from collections.abc import Iterator
 
+import boto3
 import pytest
 
+from functions.calendars import app as calendars_app
 from infra.local.emulators.http import Fault, FaultKind, Response
 from shared.domain.connect import ConnectStatus
 from shared.flows.connect import finish_waiting
 from tests.connect_stage import ADA, BOB, GOOGLE, OUTLOOK, RETURN, Browser, Stage, open_stage
+from tests.tables import REGION
 
 
 @pytest.fixture
@@ -327,6 +332,19 @@ def test_a_second_complete_while_the_first_redeems_waits(stage):
     assert len(stage.recall.calendars) == 1
 
 
+def test_a_guess_during_the_exchange_does_not_lose_the_consent(stage):
+    session_id, home = stage.come_home()
+    guesses = []
+
+    def during(_request):
+        if not guesses:
+            guesses.append(stage.complete(session_id, "guess"))
+
+    stage.provider_adapters[GOOGLE].faults = during
+    assert stage.complete(session_id, home.query["completion_code"]).status == 201
+    assert [403] == [guess.status for guess in guesses]
+
+
 def test_a_crash_during_the_exchange_frees_the_session_after_its_lease(stage):
     session_id, home = stage.come_home()
     code = home.query["completion_code"]
@@ -375,6 +393,28 @@ def test_a_waiting_consent_lands_without_anybody_asking(stage):
     assert finish_waiting(doors, limit=10, now=stage.clock.now()) == 0
     assert stage.complete(session_id, code).status == 200
     assert len(stage.recall.calendars) == 1
+
+
+def test_a_provider_that_is_offered_no_more_holds_up_no_other_consent(stage):
+    outage(stage)
+    stage.pass_time(1)
+    session_id, home = stage.come_home(platform=OUTLOOK, email=BOB)
+    code = home.query["completion_code"]
+    assert stage.complete(session_id, code).status == 503
+    stage.recall.outage = None
+    offer_no_google(stage)
+    assert finish_waiting(stage.calendars.connect_doors(), limit=10, now=stage.clock.now()) == 1
+    assert stage.complete(session_id, code).status == 200
+
+
+def offer_no_google(stage):
+    client = boto3.client("secretsmanager", region_name=REGION)
+    secret = json.loads(client.get_secret_value(SecretId="rollcall")["SecretString"])
+    blank = json.dumps(secret | {"google_client_id": ""})
+    client.put_secret_value(SecretId="rollcall", SecretString=blank)
+    parts = {"session": stage.session, "clock": stage.clock.now, "chance": secrets.token_urlsafe}
+    stage.calendars = calendars_app.compose(stage.environment, **parts)
+    stage.api = calendars_app.application(stage.calendars)
 
 
 def test_a_lost_answer_of_create_makes_no_second_calendar(stage):

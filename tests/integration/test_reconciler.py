@@ -359,6 +359,35 @@ def test_half_a_list_of_calendars_proves_nothing(stack: Stack, owner: Account) -
     assert {CalendarStatus.CONNECTED} == {calendar.status for calendar in found_here}
 
 
+def test_a_calendar_that_cannot_be_refreshed_holds_up_no_other(
+    stack: Stack, owner: Account
+) -> None:
+    dana = stack.recall.account(GOOGLE, "dana@acme.example")
+    pair = [connected(stack), stack.connect("dana@acme.example", entity_id="u2")]
+    stack.run(10)
+    stack.lose_webhooks = True
+    owner.revoke_grant()
+    dana.revoke_grant()
+    stack.run(60)
+    first = stack.stores.calendars.every().items[0].calendar_id
+
+    def blocked(request: Request) -> Fault | None:
+        answer = Response(status=403, body=b"{}")
+        return Fault(kind=FaultKind.ANSWER, answer=answer) if first in request.url else None
+
+    stack.adapter.faults = blocked
+    assert {"refreshed": 1} == stack.reconciler().perform("calendars")
+    refreshed = stack.stores.calendars.get_many(pair)
+    (other,) = set(pair) - {first}
+    assert CalendarStatus.DISCONNECTED is refreshed[other].status
+
+
+def test_an_address_in_other_letters_is_no_difference(stack: Stack, owner: Account) -> None:
+    calendar_id = connected(stack)
+    stack.stores.calendars.change(calendar_id, email=OWNER.title(), updated_at=START)
+    assert {"refreshed": 0} == stack.reconciler().perform("calendars")
+
+
 # The budget of the workspace.
 
 

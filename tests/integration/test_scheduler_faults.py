@@ -219,6 +219,32 @@ def test_a_sweep_of_many_pages_goes_on_in_the_next_run(stack: Stack, owner: Acco
     is_at_rest(stack)
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_sweep_whose_page_link_went_stale_starts_over(
+    stack: Stack, owner: Account, status: int
+) -> None:
+    stack.recall.switches = replace(QUIET, events_page_size=2)
+    many(owner, 2 * SWEEP_PAGES_MAX + 9)
+    begun = []
+
+    def stale(request: Request) -> Fault | None:
+        still_open = stack.stores.workspace.feed().open
+        if request.method != "GET" or still_open is None:
+            return None
+        begun.append(still_open.started_at)
+        if begun[0] != still_open.started_at:
+            return None
+        return Fault(kind=FaultKind.ANSWER, answer=Response(status=status, body=b"{}"))
+
+    stack.adapter.faults = stale
+    stack.connect()
+    stack.run(180, ticks=True)
+    assert begun
+    assert 2 * SWEEP_PAGES_MAX + 9 == len(starts(stack))
+    assert not stack.stores.workspace.feed().refused
+    is_at_rest(stack)
+
+
 def test_a_full_read_of_many_pages_pauses_and_goes_on(stack: Stack, owner: Account) -> None:
     many(owner, 2 * FULL_READ_PAGES_MAX + 9)
     calendar_id = connected(stack)

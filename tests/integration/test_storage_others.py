@@ -95,6 +95,13 @@ def test_series_overrides(stores: Stores) -> None:
     assert stores.settings.series_overrides([]) == {}
 
 
+def test_a_series_may_have_a_name_beyond_the_length_of_a_key(stores: Stores) -> None:
+    long = "\u4f1a" * 1_000
+    stores.settings.put_series_override("c", long, OFF)
+
+    assert stores.settings.series_overrides([("c", long), ("c", long + "x")]) == {("c", long): OFF}
+
+
 def test_a_session_moves_on_under_its_lock(stores: Stores) -> None:
     added = stores.sessions.add(session(metadata={"default": "x"}, sealed_code=b"\x00\xff"))
     opened = stores.sessions.save(replace(added, status=ConnectStatus.OPENED))

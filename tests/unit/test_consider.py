@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -333,3 +333,9 @@ def test_deciding_again_decides_the_same(known: Event, where: Surroundings) -> N
 def test_another_bot_name_is_owed_everywhere() -> None:
     renamed = around(rules=Rules(bot=BotSettings(bot_name="Scribe")))
     assert reconsidered(served(), renamed).due
+
+
+def test_a_row_of_a_meeting_without_end_expires_all_the_same() -> None:
+    row = observed(None, listed(end=datetime.max.replace(tzinfo=UTC)), around=around())
+    assert row is not None
+    assert 9999 == row.expires_at.year

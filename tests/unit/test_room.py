@@ -180,3 +180,11 @@ def test_no_tenant_name_reaches_into_the_room() -> None:
 def test_a_host_that_only_sounds_like_zoom_is_not_zoom() -> None:
     assert "zoom:81234567890" == room("https://zoom.us/j/81234567890")
     assert "notzoom.us/j/81234567890" == room("https://notzoom.us/j/81234567890")
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["https://[zoom.us/j/81234567890", "https://meet.google.com]/a", "https://zoom.us\u2100/j/1"],
+)
+def test_a_link_that_is_no_address_is_a_room_of_its_own(link: str) -> None:
+    assert link == room(f" {link} ")
