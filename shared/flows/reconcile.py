@@ -28,6 +28,7 @@ PREFLIGHT_PAGES_MAX = 20
 AUDIT_PAGES_PER_RUN = 20
 AUDIT_PAUSE = timedelta(hours=1)
 CALENDAR_PAGES_MAX = 100
+OWN_PAGES_MAX = 1_000
 WINDOW_BACK = timedelta(days=1)
 AUDIT = "audit"
 DRIFT = "drift"
@@ -165,12 +166,13 @@ class Reconciler:
 
     def _our_calendars(self) -> Iterator[Calendar]:
         cursor: str | None = None
-        while True:
+        for _ in range(OWN_PAGES_MAX):
             page = self._tools.stores.calendars.every(cursor=cursor, limit=100)
             yield from page.items
             cursor = page.next_cursor
             if cursor is None:
                 return
+        raise PermanentError("too_many_calendars", f"More than {OWN_PAGES_MAX} pages of calendars.")
 
     def _page(
         self, link: str | None, *, start_from: datetime, start_to: datetime | None = None

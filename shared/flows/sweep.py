@@ -156,12 +156,12 @@ class Sweeper:
         for _ in range(SWEEP_PAGES_MAX):
             try:
                 page = self._page(link, updated_since=since)
-            except NotFound:
-                if link is None:
+            except (NotFound, Refused) as error:
+                if link is not None:
+                    self._start_over(feed)
+                if isinstance(error, NotFound):
                     raise
-                self._start_over(feed)
-            except Refused:
-                self._sweep_refused(feed, bells)
+                self._list_refused(feed, bells)
                 return
             list_started = list_started or page.answered_at
             yield owed(self._observer.take(page))
@@ -175,15 +175,14 @@ class Sweeper:
             rest = OpenSweep(next_page=link, started_at=started, list_started=list_started)
         self._stores.workspace.save_feed(replace(feed, cursor=since, open=rest))
 
-    def _sweep_refused(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:
-        """A page link has gone stale: start over. A List without calendar: name calendars."""
-        if feed.open is not None:
-            self._start_over(feed)
+    def _list_refused(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:
+        """Recall wants a calendar named in every List: from now on we name them."""
         self._log.warning("unfiltered list refused, reading calendar by calendar")
         self._log.count("UnfilteredListRefused")
         self._owe_reads(replace(feed, refused=True), bells)
 
     def _start_over(self, feed: Feed) -> NoReturn:
+        """A page link has gone stale."""
         self._stores.workspace.save_feed(replace(feed, open=None))
         raise TransientError("sweep_restarted", "an unfinished sweep starts over")
 

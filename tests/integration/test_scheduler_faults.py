@@ -583,3 +583,25 @@ def test_a_mapping_whose_bell_was_lost_waits_for_the_tick_in_peace(
     assert [] == stack.queue.messages
     stack.run(120, ticks=True)
     assert [NOON] == starts(stack)
+
+
+def test_a_refused_page_is_no_refused_list(stack: Stack, owner: Account) -> None:
+    many(owner, 150)
+    refusals = [1]
+
+    def refuse_once(request: Request) -> Fault | None:
+        if "cursor=" not in request.url or not refusals:
+            return None
+        refusals.pop()
+        answer = Response(
+            status=400,
+            headers={"content-type": "application/json"},
+            body=b'{"cursor": ["Nothing here."]}',
+        )
+        return Fault(kind=FaultKind.ANSWER, answer=answer)
+
+    stack.adapter.faults = refuse_once
+    stack.connect()
+    stack.run(120, ticks=True)
+    assert not stack.stores.workspace.feed().refused
+    assert 150 == len(stack.recall.live_bots())
