@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def build(python: Path, machine: str) -> Path:
     """In a folder of its own, where SAM's cache makes a repeated build cost a second or two."""
     folder = BUILD / f"sam-{machine}"
     folder.mkdir(parents=True, exist_ok=True)
+    with _once_per_run(folder) as wanted:
+        if wanted:
+            _build(python, machine, folder=folder)
+    return folder / ".aws-sam" / "build"
+
+
+def _build(python: Path, machine: str, *, folder: Path) -> None:
     template = folder / "template.yaml"
     template.write_text(TEMPLATE.replace("arm64", machine), encoding="utf-8")
     try:
@@ -56,14 +64,27 @@ def build(python: Path, machine: str) -> Path:
     except subprocess.CalledProcessError as error:
         pytest.fail(f"sam build: {error.stderr}")
     compile_bytecode(python, folder / ".aws-sam" / "build")
-    return folder / ".aws-sam" / "build"
+
+
+@contextmanager
+def _once_per_run(folder: Path) -> Iterator[bool]:
+    """Whether the work is still to be done; the workers of one test run share its outcome."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    done = folder / "done-for-run"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not run or not done.exists() or done.read_text() != run
+        done.write_text(run)
 
 
 def runtime_client_of(python: Path) -> Path:
     """A folder with awslambdaric for the runtime's Python, kept between runs."""
     lock = ROOT / "requirements" / "runtime.txt"
     folder = BUILD / f"runtime-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    if not folder.exists():
+    folder.mkdir(parents=True, exist_ok=True)
+    with _once_per_run(folder) as wanted:
+        if not wanted or (folder / "awslambdaric").exists():
+            return folder
         install = [
             "install",
             "--quiet",
