@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator
+from functools import partial
 
 import boto3
 import pytest
@@ -412,7 +413,12 @@ def offer_no_google(stage):
     secret = json.loads(client.get_secret_value(SecretId="rollcall")["SecretString"])
     blank = json.dumps(secret | {"google_client_id": ""})
     client.put_secret_value(SecretId="rollcall", SecretString=blank)
-    parts = {"session": stage.session, "clock": stage.clock.now, "chance": secrets.token_urlsafe}
+    parts = {
+        "client": partial(boto3.client, region_name=REGION),
+        "session": stage.session,
+        "clock": stage.clock.now,
+        "chance": secrets.token_urlsafe,
+    }
     stage.calendars = calendars_app.compose(stage.environment, **parts)
     stage.api = calendars_app.application(stage.calendars)
 

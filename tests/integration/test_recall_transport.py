@@ -19,7 +19,7 @@ from shared.domain.secret import Secret
 from shared.errors import PermanentError, RollcallError, TransientError
 from shared.recall import refusal as refusals
 from shared.recall import transport
-from shared.recall.client import REGIONS, RecallClient, base_url_of
+from shared.recall.client import RecallClient
 from shared.recall.errors import (
     AlreadyDispatched,
     Blocked,
@@ -358,17 +358,6 @@ def test_a_key_that_is_no_header_is_refused_without_being_shown(api_key):
 
     assert refused.value.code == "recall_api_key_malformed"
     assert refused.value.message == "The Recall API key is malformed."
-
-
-def test_regions_have_addresses():
-    assert [base_url_of(region) for region in REGIONS] == [
-        "https://us-east-1.recall.ai",
-        "https://us-west-2.recall.ai",
-        "https://eu-central-1.recall.ai",
-        "https://ap-northeast-1.recall.ai",
-    ]
-    with pytest.raises(PermanentError):
-        base_url_of("evil.example/")
 
 
 # What comes back
