@@ -8,9 +8,9 @@ from datetime import datetime
 from shared.domain.calendar import Calendar
 from shared.domain.consider import Surroundings, explained
 from shared.domain.meeting import Meeting, Override
-from shared.domain.rules import Choice, Rules, rules_in_force
+from shared.domain.rules import Choice, Rules
+from shared.domain.scope import rules_from, scopes_of
 from shared.errors import CallerError
-from shared.flows.observe import rule_scopes
 from shared.queue import Queue
 from shared.storage import CalendarStore, MeetingStore, Page, SettingsStore
 
@@ -148,9 +148,8 @@ def _around(
 
 
 def _rules(doors: MeetingDoors, calendar: Calendar) -> Rules:
-    scopes = rule_scopes(calendar)
-    documents = doors.settings.rules_of(scopes)
-    return rules_in_force(*(documents.get(scope) for scope in scopes))
+    scopes = scopes_of(calendar.tenant_id, calendar.entity_id)
+    return rules_from(doors.settings.rules_of(scopes), scopes)
 
 
 def _shown(meeting: Meeting, *, around: Surroundings) -> ShownMeeting:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from shared.domain.announce import Step, notices
 from shared.domain.consider import Surroundings, observed
-from shared.domain.rules import Rules, rules_in_force
+from shared.domain.rules import Rules
+from shared.domain.scope import rules_from, scopes_of
 from shared.errors import TransientError
 from shared.storage import Conflict
 
@@ -100,13 +101,13 @@ class Observer:
         )
 
     def _rules(self, calendars: Iterable[Calendar]) -> dict[str, Rules]:
-        scopes = {calendar.calendar_id: rule_scopes(calendar) for calendar in calendars}
+        scopes = {
+            calendar.calendar_id: scopes_of(calendar.tenant_id, calendar.entity_id)
+            for calendar in calendars
+        }
         needed = sorted({scope for chain in scopes.values() for scope in chain})
         documents = self._stores.settings.rules_of(needed) if needed else {}
-        return {
-            calendar_id: rules_in_force(*(documents.get(scope) for scope in chain))
-            for calendar_id, chain in scopes.items()
-        }
+        return {calendar_id: rules_from(documents, chain) for calendar_id, chain in scopes.items()}
 
     def _take_one(
         self, listed: ListedEvent, row: Meeting | None, *, near: Neighbourhood
@@ -138,12 +139,3 @@ class Observer:
 def owed(seen: Sequence[Seen]) -> list[Meeting]:
     """The rows on which a call to Recall is due."""
     return [item.after for item in seen if item.after.due]
-
-
-def rule_scopes(calendar: Calendar) -> tuple[str, str, str]:
-    """Where rules for the calendar may stand, the widest scope first."""
-    return (
-        "default",
-        f"tenant:{calendar.tenant_id}",
-        f"entity:{calendar.tenant_id}:{calendar.entity_id}",
-    )
