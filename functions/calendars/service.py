@@ -11,6 +11,7 @@ from shared.events import EventBus
 from shared.flows.connect import BrowserDoors, ConnectDoors
 from shared.flows.doors import CalendarDoors
 from shared.flows.meetings import MeetingDoors
+from shared.flows.neighbours import Neighbours
 from shared.observability import Log
 from shared.providers.clients import OAuthClients
 from shared.queue import Queue
@@ -60,8 +61,8 @@ class Service:
 
     def meeting_doors(self) -> MeetingDoors:
         return MeetingDoors(
-            calendars=self.stores.calendars,
             meetings=self.stores.meetings,
             settings=self.stores.settings,
+            neighbours=Neighbours(self.stores, clock=self.clock),
             queue=self.queue,
         )

@@ -31,7 +31,7 @@ def calendar_view(calendar: Calendar) -> Json:
 def meeting_view(shown: ShownMeeting) -> Json:
     """`platform` is the calendar's, as everywhere in the API."""
     event = shown.meeting.event
-    decision = shown.meeting.decision
+    decision = shown.meeting.verdict
     return {
         "calendar_id": event.calendar_id,
         "event_id": event.event_id,

@@ -47,17 +47,17 @@ def notices(step: Step) -> tuple[Notice, ...]:
 def _missed(step: Step, about: _About) -> MeetingMissed | None:
     """A refusal, or a meeting that ended while a bot was still owed."""
     before, after = step.before, step.after
-    newly_refused = after.decision.join and after.problem is not None and before.problem is None
-    owed = before.due and before.decision.join and before.assignment is None
+    newly_refused = after.verdict.join and after.problem is not None and before.problem is None
+    owed = before.due and before.verdict.join and before.assignment is None
     if not newly_refused and not (owed and after.event.end <= step.now):
         return None
-    reason = after.problem or "no_bot_in_time"
+    reason = after.problem or before.setback or "no_bot_in_time"
     return MeetingMissed(**about, start_time=after.event.start, reason=reason)
 
 
 def _bot_change(step: Step, about: _About) -> BotScheduled | BotRescheduled | BotCancelled | None:
     before, after = step.before.assignment, step.after.assignment
-    reason = step.after.decision.reason
+    reason = step.after.verdict.reason
     start = step.after.event.start
     if after is None:
         return BotCancelled(**about, bot_id=before.bot_id, reason=reason) if before else None

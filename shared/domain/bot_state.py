@@ -25,3 +25,8 @@ def moves_forward(current: str, reported: str) -> bool:
     now = _ORDER.get(current, 0)
     last = max(_ORDER.values())
     return now < last if reported not in _ORDER else _ORDER[reported] > now
+
+
+def is_over(state: str) -> bool:
+    """The bot has left for good."""
+    return _ORDER.get(state, 0) >= _ORDER["call_ended"]

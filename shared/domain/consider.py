@@ -6,31 +6,57 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.domain.bot_state import SCHEDULED, is_over
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.decision import Circumstances, Decision, decide
-from shared.domain.event import Event, owned_by
+from shared.domain.event import Answer, Event, owned_by
 from shared.domain.meeting import Assignment, Meeting, Override
-from shared.domain.plan import Action, Schedule, matching_bot, plan
-from shared.domain.rules import Choice, Rules
+from shared.domain.plan import (
+    ALONE,
+    WARM_UP,
+    Action,
+    Company,
+    Schedule,
+    Wait,
+    Wish,
+    coming,
+    matching_bot,
+    plan,
+)
+from shared.domain.room import meeting_key
+from shared.domain.rules import Choice, Mode, Rules, Scheduling
+from shared.domain.vote import Ballot, Tally, tally
 
 if TYPE_CHECKING:
     from shared.domain.event import ListedEvent
 
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(minutes=10)
+HORIZON = "ineligible.horizon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What stands around an event: its calendar, the rules in force, a series override.
 
-    `calendar` is None when the event has moved to a calendar that is not ours.
+    `calendar` is None when the event has moved to a calendar that is not ours. `copies` are the
+    other copies of the meeting, and those that share its bot; None when nobody looked, then the
+    outcome of the last vote stands.
     """
 
     calendar: Calendar | None
     rules: Rules
     series_override: Override | None = None
+    copies: tuple[Copy, ...] | None = ()
     now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """Another person's copy of the meeting; its surroundings name no copies again."""
+
+    row: Meeting
+    around: Surroundings
 
 
 def observed(row: Meeting | None, listed: ListedEvent, *, around: Surroundings) -> Meeting | None:
@@ -46,21 +72,48 @@ def observed(row: Meeting | None, listed: ListedEvent, *, around: Surroundings) 
 
 
 def reconsidered(row: Meeting, around: Surroundings) -> Meeting:
-    """The row decided anew from what is stored: an override, a rule or a calendar changed."""
-    decision = _decide(row.event, row.override, around=around)
-    return _settled(replace(row, decision=decision), around, fresh=decision != row.decision)
+    """The row decided anew from what is stored: an override, a rule, a copy or the time."""
+    decided = _decided(row, around)
+    return _settled(decided, around, fresh=decided.verdict != row.verdict)
 
 
 def explained(row: Meeting, around: Surroundings) -> Meeting:
     """The row as people see it: until the meeting is over, with what is decided by now."""
-    if row.event.end <= around.now:
-        return row
-    return replace(row, decision=_decide(row.event, row.override, around=around))
+    return row if row.event.end <= around.now else _decided(row, around)
+
+
+def concerns_copies(before: Meeting | None, after: Meeting) -> bool:
+    """The other copies of the meeting must look again: a voice came, went or changed."""
+    if before is None:
+        return after.meeting_key is not None
+    if after.shared and _side(before) not in {None, _side(after)}:
+        return True
+    voice = (before.decision, before.meeting_key, before.override.choice)
+    return voice != (after.decision, after.meeting_key, after.override.choice)
+
+
+def _side(row: Meeting) -> Scheduling | None:
+    return row.assignment.by if row.assignment else None
+
+
+def woken(row: Meeting, *, now: datetime) -> Meeting:
+    """The row of a meeting in which something changed for another copy."""
+    return replace(row, shared=True, due=True, next_attempt=now)
 
 
 def action_for(row: Meeting, around: Surroundings) -> Action | None:
-    """The one call that would make Recall match the row, or None."""
-    return plan(row, bot=around.rules.bot, now=around.now)
+    """The one step that brings Recall closer to what the row wants, or None."""
+    wish = wish_for(row, around)
+    return plan(row, wish=wish, company=_company(row, wish, around=around), now=around.now)
+
+
+def wish_for(row: Meeting, around: Surroundings) -> Wish | None:
+    """The bot that this copy should have: the meeting's, if the copy wants one itself."""
+    wants = row.verdict.join and row.event.end > around.now and around.rules.mode is Mode.LIVE
+    owner = _tally(row, around).owner if wants else None
+    if owner is None or row.meeting_key is None:
+        return None
+    return _wish(row.meeting_key, owner=owner.event_id, row=row, around=around)
 
 
 def scheduled(
@@ -68,7 +121,7 @@ def scheduled(
 ) -> Meeting:
     """The row after Recall answered a Schedule; an answer that does not match stays owed."""
     tried = _seen(postponed(row, now=around.now), answer, around=around)
-    key = asked.deduplication_key
+    key = asked.wish.meeting_key
     # A bot that we had released may serve again, but a new one beside it goes first.
     again = replace(tried, released=frozenset())
     ours = matching_bot(tried, deduplication_key=key) or matching_bot(again, deduplication_key=key)
@@ -76,11 +129,11 @@ def scheduled(
         assignment = Assignment(
             bot_id=ours.bot_id,
             deduplication_key=key,
-            fingerprint=asked.fingerprint,
+            fingerprint=asked.wish.fingerprint,
             join_at=ours.start,
         )
         released = row.released - {ours.bot_id}
-        tried = replace(tried, assignment=assignment, released=released)
+        tried = _assigned(replace(tried, released=released), assignment, around=around)
     return _settled(tried, around, fresh=False)
 
 
@@ -89,8 +142,10 @@ def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> M
     tried = replace(
         _seen(postponed(row, now=around.now), answer, around=around),
         released=frozenset(entry.bot_id for entry in answer.bots),
-        assignment=None,
     )
+    managed = row.assignment is None or row.assignment.by is Scheduling.MANAGED
+    if managed:
+        tried = _assigned(tried, None, around=around)
     return _settled(tried, around, fresh=False)
 
 
@@ -99,11 +154,31 @@ def cleared(row: Meeting, answer: ListedEvent) -> Meeting:
     return replace(row, released=row.released | {entry.bot_id for entry in answer.bots})
 
 
+def kept(row: Meeting, assignment: Assignment, *, around: Surroundings) -> Meeting:
+    """The row after the meeting's claim holds a bot as wished."""
+    tried = _assigned(postponed(row, now=around.now), assignment, around=around)
+    return _settled(tried, around, fresh=False)
+
+
+def released(row: Meeting, *, around: Surroundings) -> Meeting:
+    """The row after its claim has ended: the bot is gone, or has been asked to leave."""
+    tried = replace(postponed(row, now=around.now), assignment=None)
+    return _settled(tried, around, fresh=False)
+
+
+def left(row: Meeting, bot_id: str, *, around: Surroundings) -> Meeting:
+    """The row after a bot was asked to leave its call, or turned out to be gone."""
+    leaving = tuple(each for each in row.leaving if each != bot_id)
+    tried = replace(postponed(row, now=around.now), leaving=leaving)
+    if row.assignment is not None and row.assignment.bot_id == bot_id:
+        tried = replace(tried, assignment=None)
+    return _settled(tried, around, fresh=False)
+
+
 def gone(row: Meeting, around: Surroundings) -> Meeting:
     """The row of an event that Recall does not know any more."""
-    event = replace(row.event, deleted=True)
-    decision = _decide(event, row.override, around=around)
-    return _settled(replace(row, event=event, bots=(), decision=decision), around, fresh=False)
+    vanished = replace(row, event=replace(row.event, deleted=True), bots=())
+    return _settled(_decided(vanished, around), around, fresh=False)
 
 
 def refused(row: Meeting, problem: str) -> Meeting:
@@ -111,18 +186,25 @@ def refused(row: Meeting, problem: str) -> Meeting:
     return replace(row, due=False, attempts=row.attempts + 1, next_attempt=None, problem=problem)
 
 
-def postponed(row: Meeting, *, now: datetime, retry_after: float | None = None) -> Meeting:
+def postponed(
+    row: Meeting,
+    *,
+    now: datetime,
+    retry_after: float | None = None,
+    setback: str | None = None,
+) -> Meeting:
     """The row after a try that may succeed later; `retry_after` in seconds overrides backoff."""
     backoff = min(FIRST_RETRY * 2 ** min(row.attempts, 10), LONGEST_RETRY)
     delay = backoff if retry_after is None else timedelta(seconds=retry_after)
-    return replace(row, due=True, attempts=row.attempts + 1, next_attempt=now + delay)
+    return replace(
+        row, due=True, attempts=row.attempts + 1, next_attempt=now + delay, setback=setback
+    )
 
 
 def _seen(row: Meeting, listed: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row with the facts of a Recall answer, and what they decide."""
     event = owned_by(listed.event, around.calendar.email if around.calendar else None)
-    decision = _decide(event, row.override, around=around)
-    return replace(row, event=event, bots=listed.bots, decision=decision)
+    return _decided(replace(row, event=event, bots=listed.bots), around)
 
 
 def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Meeting:
@@ -130,27 +212,142 @@ def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Mee
     return Meeting(event=event, tenant_id=calendar.tenant_id, decision=decision)
 
 
+def _decided(row: Meeting, around: Surroundings) -> Meeting:
+    """The row with its key, its own decision, and the vote of all copies."""
+    key = _key(row)
+    keyed_at = row.keyed_at if key == row.meeting_key else around.now
+    decision = _decide(row.event, row.override, around=around)
+    own = replace(row, decision=decision, meeting_key=key, keyed_at=keyed_at)
+    if around.copies is None:
+        return own
+    return replace(own, overruled=_tally(own, around).overruled if decision.join else None)
+
+
 def _decide(event: Event, override: Override, *, around: Surroundings) -> Decision:
-    choice = override.choice
-    if choice is Choice.AUTO and around.series_override is not None:
-        choice = around.series_override.choice
     status = around.calendar.status if around.calendar else CalendarStatus.DISCONNECTED
     circumstances = Circumstances(
-        rules=around.rules, override=choice, status=status, now=around.now
+        rules=around.rules, override=_choice(override, around), status=status, now=around.now
     )
     return decide(event, circumstances)
 
 
+def choice_of(row: Meeting, around: Surroundings) -> Choice:
+    """The person's word in force: the occurrence's own, else that of its series."""
+    return _choice(row.override, around)
+
+
+def _choice(override: Override, around: Surroundings) -> Choice:
+    if override.choice is Choice.AUTO and around.series_override is not None:
+        return around.series_override.choice
+    return override.choice
+
+
+def _key(row: Meeting) -> str | None:
+    url = row.event.meeting_url
+    if url is None:
+        return None
+    return meeting_key(tenant_id=row.tenant_id, meeting_url=url, start=row.event.start)
+
+
+def _tally(row: Meeting, around: Surroundings) -> Tally:
+    """The vote of all copies that stand where the row stands."""
+    present = [copy for copy in around.copies or () if copy.row.meeting_key == row.meeting_key]
+    ballots = [_ballot(copy.row, copy.around) for copy in present]
+    return tally([_ballot(row, around, decision=row.decision), *ballots])
+
+
+def _ballot(row: Meeting, around: Surroundings, *, decision: Decision | None = None) -> Ballot:
+    calendar = around.calendar
+    return Ballot(
+        event_id=row.event.event_id,
+        calendar_id=row.event.calendar_id,
+        connected_since=calendar.created_at if calendar else around.now,
+        organizes=row.event.owner_is_organizer,
+        declined=row.event.owner_answer is Answer.DECLINED,
+        refuses=choice_of(row, around) is Choice.OFF,
+        decision=decision or _decide(row.event, row.override, around=around),
+        rules=around.rules,
+    )
+
+
+def _wish(key: str, *, owner: str, row: Meeting, around: Surroundings) -> Wish:
+    """Name, configuration, link and way of scheduling are those of the owner's copy."""
+    copies = {copy.row.event.event_id: copy for copy in around.copies or ()}
+    owning = copies.get(owner) or Copy(row=row, around=around)
+    url = owning.row.event.meeting_url or row.event.meeting_url or ""
+    bot, scheduling = owning.around.rules.bot, owning.around.rules.scheduling
+    return Wish(
+        meeting_key=key,
+        meeting_url=url,
+        bot=bot,
+        fingerprint=bot.fingerprint(url),
+        scheduling=scheduling,
+    )
+
+
+def _company(row: Meeting, wish: Wish | None, *, around: Surroundings) -> Company:
+    if not around.copies:
+        return ALONE
+    used = row.assignment.deduplication_key if row.assignment else None
+    using = any(copy.row.meeting_key == used and _wants(copy) for copy in around.copies)
+    return Company(
+        using=using,
+        behind=using and used != row.meeting_key,
+        draining=wish is not None and any(_drains(copy, wish) for copy in around.copies),
+    )
+
+
+def _wants(copy: Copy) -> bool:
+    """Its verdict as last stored: the vote of another meeting is not ours to count."""
+    decision = _decide(copy.row.event, copy.row.override, around=copy.around)
+    live = copy.around.rules.mode is Mode.LIVE
+    return live and replace(copy.row, decision=decision).verdict.join
+
+
+def _drains(copy: Copy, wish: Wish) -> bool:
+    """The copy still has a bot of the other way of scheduling for the very same meeting."""
+    if copy.row.meeting_key != wish.meeting_key:
+        return False
+    if wish.scheduling is Scheduling.SELF_MANAGED:
+        return bool(coming(copy.row, now=copy.around.now))
+    assigned = copy.row.assignment
+    own = assigned is not None and assigned.by is Scheduling.SELF_MANAGED
+    return own and assigned is not None and assigned.join_at > copy.around.now
+
+
+def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundings) -> Meeting:
+    """The row with another bot, or none; one that had begun to start must be asked to leave."""
+    before = row.assignment
+    if before is not None and assignment is not None and before.bot_id == assignment.bot_id:
+        return replace(row, assignment=replace(assignment, state=before.state))
+    leaving = row.leaving
+    if before is not None and _may_join(before, now=around.now):
+        company = _company(row, None, around=around)
+        leaving = leaving if company.using else (*leaving, before.bot_id)
+    return replace(row, assignment=assignment, leaving=leaving)
+
+
+def _may_join(assigned: Assignment, *, now: datetime) -> bool:
+    """It is about to start or knocks at the door; one inside the call ends with the call."""
+    return assigned.join_at - now <= WARM_UP and assigned.state in _OUTSIDE
+
+
+_OUTSIDE = frozenset({SCHEDULED, "joining_call", "in_waiting_room"})
+
+
 def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
     """Mark the work owed; or clear it and let the assignment follow what Recall lists."""
-    if action_for(row, around) is None:
+    action = action_for(row, around)
+    row = replace(row, wake_at=_next_look(row, action, around=around))
+    if action is None or isinstance(action, Wait):
         return replace(
             row,
-            assignment=_confirmed(row, now=around.now),
+            assignment=_confirmed(row, around) if action is None else row.assignment,
             due=False,
             attempts=0,
             next_attempt=None,
             problem=None,
+            setback=None,
         )
     if fresh:
         return replace(row, due=True, attempts=0, next_attempt=around.now, problem=None)
@@ -159,11 +356,26 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
     return replace(row, due=True, next_attempt=around.now)
 
 
-def _confirmed(row: Meeting, *, now: datetime) -> Assignment | None:
+def _next_look(row: Meeting, action: Action | None, *, around: Surroundings) -> datetime | None:
+    """When time alone will change something."""
+    if isinstance(action, Wait):
+        return action.until
+    horizon = around.rules.horizon
+    if row.decision.reason == HORIZON and horizon is not None:
+        return row.event.start - horizon
+    return None
+
+
+def _confirmed(row: Meeting, around: Surroundings) -> Assignment | None:
     """The assignment as Recall's list bears it out; that of a meeting that is over stays."""
-    if row.assignment is None or row.event.end <= now:
-        return row.assignment
-    ours = matching_bot(row, deduplication_key=row.assignment.deduplication_key)
+    assigned = row.assignment
+    if assigned is None or row.event.end <= around.now:
+        return assigned
+    if assigned.by is Scheduling.SELF_MANAGED:
+        # Without a wish of its own the copy lets go of a bot that the others keep.
+        kept_on = row.verdict.join or is_over(assigned.state) or assigned.join_at <= around.now
+        return assigned if kept_on else None
+    ours = matching_bot(row, deduplication_key=assigned.deduplication_key)
     if ours is None:
         return None
-    return replace(row.assignment, bot_id=ours.bot_id, join_at=ours.start)
+    return replace(assigned, bot_id=ours.bot_id, join_at=ours.start)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 from shared.domain.meeting import Meeting
-from shared.domain.plan import Schedule, Unschedule, coming, matching_bot, plan
-from shared.domain.rules import BotSettings
+from shared.domain.plan import (
+    Action,
+    Keep,
+    Leave,
+    Release,
+    Schedule,
+    Unschedule,
+    Wait,
+    Wish,
+    coming,
+    matching_bot,
+)
 
 
 class Drift(StrEnum):
@@ -20,19 +31,30 @@ class Drift(StrEnum):
     DUPLICATE = "duplicate"
 
 
-def drift_of(row: Meeting, *, bot: BotSettings, now: datetime) -> Drift | None:
-    """The class of the difference between a decided row and the bots listed on it."""
-    match plan(row, bot=bot, now=now):
-        case None:
+def drift_of(row: Meeting, action: Action | None, *, now: datetime) -> Drift | None:
+    """The class of the difference that `action`, the next step for a decided row, would mend."""
+    match action:
+        case None | Wait():
             return None
-        case Unschedule():
+        case Unschedule() | Release() | Leave():
             return Drift.ORPHAN
-        case Schedule() as wanted:
-            return _drift_of_wanted(row, wanted, now=now)
+        case Keep(wish=wish):
+            return _drift_of_own(row, wish)
+        case Schedule(wish=wish):
+            return _drift_of_wanted(row, wish, now=now)
+        case never:
+            assert_never(never)
 
 
-def _drift_of_wanted(row: Meeting, wanted: Schedule, *, now: datetime) -> Drift:
-    ours = matching_bot(row, deduplication_key=wanted.deduplication_key)
+def _drift_of_own(row: Meeting, wish: Wish) -> Drift:
+    if row.assignment is None:
+        return Drift.MISSING
+    same = row.assignment.deduplication_key == wish.meeting_key
+    return Drift.MISCONFIGURED if same else Drift.MISTIMED
+
+
+def _drift_of_wanted(row: Meeting, wish: Wish, *, now: datetime) -> Drift:
+    ours = matching_bot(row, deduplication_key=wish.meeting_key)
     bots = coming(row, now=now)
     if len(bots) > 1:
         return Drift.DUPLICATE

@@ -7,21 +7,26 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.decision import Decision
 from shared.domain.event import Event, EventBot
-from shared.domain.rules import Choice
+from shared.domain.rules import Choice, Scheduling
 
 KEPT_AFTER_END = timedelta(days=7)
 LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+VETOED = "vote.veto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What we last asked Recall to do for an event; `state` is open (`scheduled`, bot codes)."""
+    """What we last asked Recall to do for an event; `state` is open (`scheduled`, bot codes).
+
+    `by` tells whose the bot is: the event's at Recall, or one of ours under a claim.
+    """
 
     bot_id: str
     deduplication_key: str
     fingerprint: str
     join_at: datetime
     state: str = "scheduled"
+    by: Scheduling = Scheduling.MANAGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +42,43 @@ class Override:
 class Meeting:
     """One row of the Meetings table.
 
+    `decision` is the copy's own; `overruled` is the reason if the vote of all copies says
+    otherwise. `meeting_key` is the key of today, under which copies find each other, and
+    `keyed_at` when it was first seen; `shared`: there are or were other copies.
     `bots` is Recall's list as last seen; `released` names bots that we unscheduled and that
-    Recall may go on listing. `due`: work is owed from `next_attempt` on. `problem` holds the
-    code of the last refusal. `version` is the storage's lock (None: not stored yet).
+    Recall may go on listing, `leaving` those that must still be asked to leave.
+    `due`: work is owed from `next_attempt` on; `wake_at`: the row wants a look by then anyhow.
+    `problem` holds the code of the last refusal, `setback` that of the last failure that may
+    pass. `version` is the storage's lock (None: not stored yet).
     """
 
     event: Event
     tenant_id: str
     bots: tuple[EventBot, ...] = ()
     decision: Decision
+    overruled: str | None = None
     override: Override = Override()
     assignment: Assignment | None = None
+    meeting_key: str | None = None
+    keyed_at: datetime | None = None
+    shared: bool = False
     released: frozenset[str] = frozenset()
+    leaving: tuple[str, ...] = ()
     due: bool = False
     attempts: int = 0
     next_attempt: datetime | None = None
+    wake_at: datetime | None = None
     problem: str | None = None
+    setback: str | None = None
     version: int | None = None
+
+    @property
+    def verdict(self) -> Decision:
+        """What holds for this copy after the vote."""
+        if self.overruled is None or not self.decision.join:
+            return self.decision
+        rule = "veto" if self.overruled == VETOED else "vote"
+        return Decision(join=False, reason=self.overruled, rule=rule)
 
     @property
     def expires_at(self) -> datetime:

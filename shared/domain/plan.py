@@ -1,24 +1,72 @@
-"""The plan: the one call, if any, that makes Recall's bots match the decision."""
+"""The plan: the one step, if any, that brings a copy's bot closer to what the meeting wants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import assert_never
 
+from shared.domain.bot_state import is_over
 from shared.domain.event import EventBot
-from shared.domain.meeting import Meeting
-from shared.domain.room import meeting_key
-from shared.domain.rules import BotSettings
+from shared.domain.meeting import Assignment, Meeting
+from shared.domain.rules import BotSettings, Scheduling
+
+# Recall begins to start a bot so long before it joins: from then on little can be changed.
+WARM_UP = timedelta(minutes=10)
+# So long a copy that moved first waits for the others, unless the meeting is near.
+GRACE = timedelta(minutes=5)
+NEAR = WARM_UP + GRACE
+DRAIN_RETRY = timedelta(seconds=5)
+
+# A person's word, or the meeting's own end, takes a bot out of a call; a changed rule does not.
+LEAVE_REASONS = frozenset(
+    {
+        "ineligible.deleted",
+        "ineligible.cancelled",
+        "denied.opt_out",
+        "denied.private",
+        "override.off",
+        "rsvp",
+        "vote.veto",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """The bot that a copy should have, alike for all copies of a meeting that join.
+
+    `bot` is that of the meeting's owner with every placeholder filled; `meeting_url` its link.
+    """
+
+    meeting_key: str
+    meeting_url: str
+    bot: BotSettings
+    fingerprint: str
+    scheduling: Scheduling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company:
+    """What the other copies mean for a row.
+
+    `using`: they want the bot that the row has; `behind`: and they still stand where the row
+    stood before it moved; `draining`: they still have bots of the other way of scheduling.
+    """
+
+    using: bool = False
+    behind: bool = False
+    draining: bool = False
+
+
+ALONE = Company()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Schedule, re-schedule or re-configure the bot; `clear_first` removes strays before."""
+    """Schedule, re-schedule or re-configure the event's bot; `clear_first` removes strays."""
 
-    deduplication_key: str
-    bot: BotSettings
-    meeting_url: str
-    fingerprint: str
+    wish: Wish
     clear_first: bool = False
 
 
@@ -27,40 +75,137 @@ class Unschedule:
     """Take the bot off the event; Recall keeps it while another event shares it."""
 
 
-Action = Schedule | Unschedule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Have one bot of our own under the meeting's claim; `previous_key`: the claim moves."""
+
+    wish: Wish
+    previous_key: str | None = None
 
 
-def plan(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Action | None:
-    """What to ask of Recall for this event, or None when reality matches the decision."""
-    if meeting.decision.join and meeting.event.end > now:
-        return _plan_join(meeting, bot=bot, now=now)
-    return Unschedule() if coming(meeting, now=now) else None
+@dataclass(frozen=True, slots=True)
+class Release:
+    """End the claim, and its bot with it."""
+
+    meeting_key: str
 
 
-def _plan_join(meeting: Meeting, *, bot: BotSettings, now: datetime) -> Schedule | None:
-    url = meeting.event.meeting_url
-    if url is None:
-        message = "a decision to join needs a meeting link"
-        raise AssertionError(message)
-    key = meeting_key(tenant_id=meeting.tenant_id, meeting_url=url, start=meeting.event.start)
-    fingerprint = bot.fingerprint(url)
-    ours = matching_bot(meeting, deduplication_key=key)
-    strays = [entry for entry in coming(meeting, now=now) if entry is not ours]
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Ask a bot that may have started to leave the call."""
+
+    bot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing yet: the other copies come first."""
+
+    until: datetime
+
+
+Call = Schedule | Unschedule | Keep | Release | Leave
+Action = Call | Wait
+
+
+def plan(row: Meeting, *, wish: Wish | None, company: Company, now: datetime) -> Action | None:
+    """What to do next for this copy, or None when reality matches the wish."""
+    if wish is None:
+        return _plan_none(row, company=company, now=now) or _farewell(row)
+    match wish.scheduling:
+        case Scheduling.MANAGED:
+            step = _plan_managed(row, wish, company=company, now=now)
+        case Scheduling.SELF_MANAGED:
+            step = _plan_own(row, wish, company=company, now=now)
+        case never:
+            assert_never(never)
+    return step or _farewell(row)
+
+
+def _farewell(row: Meeting) -> Leave | None:
+    return Leave(row.leaving[0]) if row.leaving else None
+
+
+def _plan_none(row: Meeting, *, company: Company, now: datetime) -> Action | None:
+    if coming(row, now=now):
+        return Unschedule()
+    assigned = row.assignment
+    if assigned is None or company.using or not _must_go(row, assigned, now=now):
+        return None
+    if assigned.by is Scheduling.SELF_MANAGED:
+        return Release(assigned.deduplication_key)
+    return Leave(assigned.bot_id) if assigned.join_at <= now else None
+
+
+def _must_go(row: Meeting, assigned: Assignment, *, now: datetime) -> bool:
+    """A bot ahead of its meeting goes, one in the call only on a person's word."""
+    if is_over(assigned.state):
+        return False
+    if assigned.join_at > now:
+        return True
+    return row.event.end > now and row.verdict.reason in LEAVE_REASONS
+
+
+def _plan_managed(row: Meeting, wish: Wish, *, company: Company, now: datetime) -> Action | None:
+    ours = matching_bot(row, deduplication_key=wish.meeting_key)
+    assigned = row.assignment
+    if assigned is not None and assigned.by is Scheduling.SELF_MANAGED and ours is None:
+        if _serves(assigned, wish, now=now):
+            return None
+        if assigned.join_at > now:
+            return Release(assigned.deduplication_key)
+    if (wait := _wait(row, company=company, now=now)) and ours is None:
+        return wait
+    strays = [entry for entry in coming(row, now=now) if entry is not ours]
     # A bot that matches but was never recorded (a crash after the call) is of unknown make.
-    assigned = meeting.assignment
-    known = assigned is not None and (key, fingerprint) == (
+    known = assigned is not None and (wish.meeting_key, wish.fingerprint) == (
         assigned.deduplication_key,
         assigned.fingerprint,
     )
     if ours is not None and not strays and known:
         return None
-    return Schedule(
-        deduplication_key=key,
-        bot=bot,
-        meeting_url=url,
-        fingerprint=fingerprint,
-        clear_first=ours is not None and bool(strays),
+    return Schedule(wish=wish, clear_first=ours is not None and bool(strays))
+
+
+def _plan_own(row: Meeting, wish: Wish, *, company: Company, now: datetime) -> Action | None:
+    assigned = row.assignment
+    managed = assigned is not None and assigned.by is Scheduling.MANAGED
+    if assigned is not None and managed and _serves(assigned, wish, now=now):
+        return None
+    if coming(row, now=now):
+        return Unschedule()
+    if assigned is not None and not managed and _known(assigned, wish):
+        return None
+    if wait := _wait(row, company=company, now=now):
+        return wait
+    moves = assigned is not None and not managed and assigned.join_at > now and not company.using
+    previous = assigned.deduplication_key if assigned is not None and moves else None
+    return Keep(wish=wish, previous_key=None if previous == wish.meeting_key else previous)
+
+
+def _known(assigned: Assignment, wish: Wish) -> bool:
+    mine = (assigned.deduplication_key, assigned.fingerprint)
+    return mine == (wish.meeting_key, wish.fingerprint)
+
+
+def _serves(assigned: Assignment, wish: Wish, *, now: datetime) -> bool:
+    """The meeting's bot of the other way has begun to start: too late to change over."""
+    return (
+        assigned.deduplication_key == wish.meeting_key
+        and assigned.join_at - now <= WARM_UP
+        and not is_over(assigned.state)
     )
+
+
+def _wait(row: Meeting, *, company: Company, now: datetime) -> Wait | None:
+    if company.draining:
+        return Wait(now + DRAIN_RETRY)
+    assigned = row.assignment
+    if not company.behind or assigned is None or row.keyed_at is None:
+        return None
+    until = row.keyed_at + GRACE
+    near = min(row.event.start, assigned.join_at) - now <= NEAR
+    return None if near or now >= until else Wait(until)
 
 
 def matching_bot(meeting: Meeting, *, deduplication_key: str) -> EventBot | None:

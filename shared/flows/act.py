@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,20 +15,22 @@ from shared.domain.consider import (
     action_for,
     cleared,
     gone,
+    left,
     postponed,
     reconsidered,
     refused,
     scheduled,
     unscheduled,
+    woken,
 )
-from shared.domain.plan import Action, Schedule, Unschedule
+from shared.domain.plan import Call, Keep, Leave, Release, Schedule, Unschedule, Wait
 from shared.domain.room import room
 from shared.errors import TransientError
+from shared.flows.observe import Change
 from shared.recall import Blocked, NotFound, OutOfCredit, Refused, Throttled
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
-    from shared.domain.event import ListedEvent
     from shared.domain.meeting import Meeting
     from shared.events import EventBus
     from shared.flows.observe import Observer
@@ -37,7 +40,12 @@ if TYPE_CHECKING:
 
 CALLS_IN_FLIGHT = 8
 BATCH_ROWS = 64
+TURNS_MAX = 3
 METADATA_KEY = "rollcall_meeting"
+EVENT_KEY = "rollcall_event"
+UNSTARTED = "cannot_command_unstarted_bot"
+COMPLETED = "cannot_command_completed_bot"
+LEAVE_RETRY_SECONDS = 15.0
 RATE_BUDGET = "rate_budget"
 CREDIT_RETRY_SECONDS = 60.0
 
@@ -52,14 +60,14 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class _Slice:
-    """One slice under way: rows that had their turn, and what the workspace as a whole refused."""
+    """One slice under way: how often rows had their turn, and what the workspace refused."""
 
-    done: set[str] = field(default_factory=set)
+    turns: Counter[str] = field(default_factory=Counter)
     halted: TransientError | None = None
     broke: OutOfCredit | None = None
 
     def note(self, wave: Sequence[Meeting], turns: Sequence[Turn]) -> None:
-        self.done.update(row.event.event_id for row in wave)
+        self.turns.update(row.event.event_id for row in wave)
         for turn in turns:
             self.halted = self.halted or turn.halted
             self.broke = self.broke or turn.broke
@@ -112,7 +120,7 @@ class Actor:
         waiting = {row.event.event_id: row for row in fresh}
         with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
             while self._clock() < until:
-                batch = self._next_batch(waiting, part.done)
+                batch = self._next_batch(waiting, part.turns)
                 if not batch:
                     return True
                 for wave in _waves(batch):
@@ -123,26 +131,22 @@ class Actor:
                         return False
         return False
 
-    def _next_batch(self, waiting: dict[str, Meeting], done: set[str]) -> list[Meeting]:
+    def _next_batch(self, waiting: dict[str, Meeting], turns: Counter[str]) -> list[Meeting]:
         indexed = self._stores.meetings.due(now=self._clock(), limit=BATCH_ROWS)
         rows = waiting | {row.event.event_id: row for row in indexed}
         waiting.clear()
-        left = [row for event_id, row in rows.items() if event_id not in done]
+        left = [row for event_id, row in rows.items() if turns[event_id] < TURNS_MAX]
         return sorted(left, key=lambda row: (row.event.start, row.event.event_id))
 
     def _run_wave(self, wave: Sequence[Meeting], pool: ThreadPoolExecutor) -> list[Turn]:
         """Call, tell, store, in this order: a crash in between repeats a harmless call."""
-        near = self._observer.neighbourhood(
-            (row.event.calendar_id, row.event.series_id) for row in wave
-        )
-        now = self._clock()
-        surroundings = [
-            near.around(row.event.calendar_id, series_id=row.event.series_id, now=now)
-            for row in wave
-        ]
+        surroundings = self._observer.neighbours.surroundings(wave)
         turns = list(pool.map(self._take_turn, wave, surroundings))
         self._bus.publish(notice for turn in turns for notice in notices(turn.step))
-        list(pool.map(self._store, turns))
+        met = self._observer.introduce(
+            [Change(turn.step.before, turn.step.after) for turn in turns]
+        )
+        list(pool.map(lambda turn: self._store(turn, met=met), turns))
         return turns
 
     def _take_turn(self, row: Meeting, around: Surroundings) -> Turn:
@@ -150,7 +154,7 @@ class Actor:
         action = action_for(decided, around)
         halted = broke = None
         after = decided
-        if action is not None:
+        if action is not None and not isinstance(action, Wait):
             try:
                 after = self._carry_out(decided, action, around=around)
             except TransientError as error:
@@ -165,22 +169,26 @@ class Actor:
     ) -> tuple[Meeting, TransientError | None]:
         """A limit of the workspace stops the slice and is no fault of the row."""
         self._log.info("bot call postponed", event_id=row.event.event_id, code=error.code)
-        later = postponed(row, now=around.now, retry_after=error.retry_after)
+        later = postponed(row, now=around.now, retry_after=error.retry_after, setback=error.code)
         if isinstance(error, Throttled) or error.code == RATE_BUDGET:
             return replace(later, attempts=row.attempts), error
         return later, None
 
-    def _carry_out(self, row: Meeting, action: Action, *, around: Surroundings) -> Meeting:
+    def _carry_out(self, row: Meeting, call: Call, *, around: Surroundings) -> Meeting:
         try:
-            match action:
+            match call:
                 case Schedule():
-                    if action.clear_first:
-                        row = cleared(row, self._recall.unschedule_bot(row.event.event_id))
-                    answer = self._schedule(row, action)
-                    return scheduled(row, answer, asked=action, around=around)
+                    return self._schedule(row, call, around=around)
                 case Unschedule():
                     answer = self._recall.unschedule_bot(row.event.event_id)
                     return unscheduled(row, answer, around=around)
+                case Leave(bot_id):
+                    self._leave(bot_id)
+                    return left(row, bot_id, around=around)
+                case Keep(wish=wish):
+                    raise NotImplementedError(wish)
+                case Release(meeting_key):
+                    raise NotImplementedError(meeting_key)
                 case never:
                     assert_never(never)
         except NotFound:
@@ -190,23 +198,44 @@ class Actor:
             self._log.count("BotCallRefused")
             return refused(row, error.code)
 
-    def _schedule(self, row: Meeting, action: Schedule) -> ListedEvent:
-        config = {
-            **action.bot.config,
-            "bot_name": action.bot.bot_name,
-            "metadata": {METADATA_KEY: action.deduplication_key},
+    def _schedule(self, row: Meeting, call: Schedule, *, around: Surroundings) -> Meeting:
+        event_id, wish = row.event.event_id, call.wish
+        if call.clear_first:
+            row = cleared(row, self._recall.unschedule_bot(event_id))
+        config: dict[str, object] = {
+            **wish.bot.config,
+            "bot_name": wish.bot.bot_name,
+            "metadata": {METADATA_KEY: wish.meeting_key, EVENT_KEY: event_id},
         }
-        return self._recall.schedule_bot(
-            row.event.event_id, deduplication_key=action.deduplication_key, bot_config=config
+        if wish.meeting_url != row.event.meeting_url:
+            config["meeting_url"] = wish.meeting_url
+        answer = self._recall.schedule_bot(
+            event_id, deduplication_key=wish.meeting_key, bot_config=config
         )
+        return scheduled(row, answer, asked=call, around=around)
 
-    def _store(self, turn: Turn) -> None:
+    def _leave(self, bot_id: str) -> None:
+        """Raises TransientError while the bot has not started: then it cannot hear us yet."""
+        try:
+            self._recall.leave_call(bot_id)
+        except NotFound:
+            return
+        except Refused as error:
+            if error.detail_code == UNSTARTED:
+                message = "the bot has not started"
+                raise TransientError(UNSTARTED, message, retry_after=LEAVE_RETRY_SECONDS) from error
+            if error.detail_code != COMPLETED:
+                raise
+
+    def _store(self, turn: Turn, *, met: frozenset[str]) -> None:
         """A row that changed meanwhile stays due, and its next turn sees both changes."""
         step = turn.step
-        if step.after == step.before:
+        others = step.after.event.event_id in met
+        after = woken(step.after, now=step.now) if others else step.after
+        if after == step.before:
             return
         try:
-            self._stores.meetings.save(step.after)
+            self._stores.meetings.save(after)
         except Conflict:
             self._log.info("row changed during its turn", event_id=step.before.event.event_id)
 

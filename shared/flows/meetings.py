@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.calendar import Calendar
-from shared.domain.consider import Surroundings, explained
+from shared.domain.consider import Surroundings, choice_of, explained
 from shared.domain.meeting import Meeting, Override
-from shared.domain.rules import Choice, Rules
-from shared.domain.scope import rules_from, scopes_of
+from shared.domain.rules import Choice
 from shared.errors import CallerError
+from shared.flows.neighbours import Neighbours
 from shared.queue import Queue
-from shared.storage import CalendarStore, MeetingStore, Page, SettingsStore
+from shared.storage import MeetingStore, Page, SettingsStore
 
 ID_LENGTH_MAX = 256
 
@@ -21,9 +21,9 @@ ID_LENGTH_MAX = 256
 class MeetingDoors:
     """Rows and the bell; only the scheduler touches bots."""
 
-    calendars: CalendarStore
     meetings: MeetingStore
     settings: SettingsStore
+    neighbours: Neighbours
     queue: Queue
 
 
@@ -56,26 +56,10 @@ def meetings_of(
         cursor=span.cursor,
         limit=span.limit,
     )
-    overrides = doors.settings.series_overrides(
-        {
-            (calendar.calendar_id, meeting.event.series_id)
-            for meeting in page.items
-            if meeting.event.series_id is not None
-        }
-    )
-    rules = _rules(doors, calendar)
+    near = doors.neighbours.neighbourhood(meeting.event for meeting in page.items)
+    # Whoever lists meetings reads the outcome of the last vote, not every other copy.
     shown = tuple(
-        _shown(
-            meeting,
-            around=Surroundings(
-                calendar=calendar,
-                rules=rules,
-                series_override=overrides.get(
-                    (calendar.calendar_id, meeting.event.series_id or "")
-                ),
-                now=now,
-            ),
-        )
+        _shown(meeting, around=near.around(meeting.event, copies=None, now=now))
         for meeting in page.items
     )
     return Page(items=shown, next_cursor=page.next_cursor)
@@ -93,14 +77,11 @@ def override_occurrence(
     changed = doors.meetings.set_override(meeting.event.event_id, override, now=now)
     if changed is None:
         raise meeting_not_found()
+    if changed.shared and changed.meeting_key is not None:
+        for event_id in doors.meetings.ids_of_key(changed.meeting_key):
+            doors.meetings.wake(event_id, now=now)
     doors.queue.ring_work(now=now, unique=unique)
-    event = changed.event
-    series = (
-        doors.settings.series_override(event.calendar_id, event.series_id)
-        if event.series_id is not None
-        else None
-    )
-    return _shown(changed, around=_around(doors, changed, series=series, now=now))
+    return _shown_now(doors, changed)
 
 
 def override_series(
@@ -123,7 +104,7 @@ def override_series(
     for occurrence in doors.meetings.of_series(event.calendar_id, event.series_id):
         doors.meetings.wake(occurrence.event.event_id, now=now)
     doors.queue.ring_work(now=now, unique=unique)
-    return _shown(meeting, around=_around(doors, meeting, series=override, now=now))
+    return _shown_now(doors, meeting)
 
 
 def existing_meeting(doors: MeetingDoors, calendar_id: str, *, event_id: str) -> Meeting:
@@ -139,22 +120,12 @@ def meeting_not_found() -> CallerError:
     return CallerError("meeting_not_found", "The calendar has no such meeting.", status=404)
 
 
-def _around(
-    doors: MeetingDoors, meeting: Meeting, *, series: Override | None, now: datetime
-) -> Surroundings:
-    calendar = doors.calendars.get(meeting.event.calendar_id)
-    rules = _rules(doors, calendar) if calendar else Rules()
-    return Surroundings(calendar=calendar, rules=rules, series_override=series, now=now)
-
-
-def _rules(doors: MeetingDoors, calendar: Calendar) -> Rules:
-    scopes = scopes_of(calendar.tenant_id, calendar.entity_id)
-    return rules_from(doors.settings.rules_of(scopes), scopes)
+def _shown_now(doors: MeetingDoors, meeting: Meeting) -> ShownMeeting:
+    """With the vote of all copies as it would go now."""
+    (around,) = doors.neighbours.surroundings([meeting])
+    return _shown(meeting, around=around)
 
 
 def _shown(meeting: Meeting, *, around: Surroundings) -> ShownMeeting:
     """The scheduler stores its decision a moment later; the same function answers now."""
-    own = meeting.override.choice
-    if own is Choice.AUTO and around.series_override is not None:
-        own = around.series_override.choice
-    return ShownMeeting(meeting=explained(meeting, around), override=own)
+    return ShownMeeting(meeting=explained(meeting, around), override=choice_of(meeting, around))

@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.domain.announce import Step, notices
-from shared.domain.consider import Surroundings, observed
-from shared.domain.rules import Rules
-from shared.domain.scope import rules_from, scopes_of
+from shared.domain.consider import Surroundings, concerns_copies, observed, woken
 from shared.errors import TransientError
+from shared.flows.neighbours import REQUESTS_IN_FLIGHT, Neighbours
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
-    from shared.domain.calendar import Calendar
     from shared.domain.event import ListedEvent
-    from shared.domain.meeting import Meeting, Override
+    from shared.domain.meeting import Meeting
     from shared.events import EventBus
     from shared.observability import Log
     from shared.recall import EventPage
     from shared.storage import Stores
 
-WRITES_IN_FLIGHT = 8
 SAVE_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbourhood:
-    """What a batch of events needs besides itself, read in a few requests."""
-
-    calendars: dict[str, Calendar]
-    rules: dict[str, Rules]
-    series: dict[tuple[str, str], Override]
-
-    def around(self, calendar_id: str, *, series_id: str | None, now: datetime) -> Surroundings:
-        return Surroundings(
-            calendar=self.calendars.get(calendar_id),
-            rules=self.rules.get(calendar_id, Rules()),
-            series_override=self.series.get((calendar_id, series_id)) if series_id else None,
-            now=now,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,75 +35,103 @@ class Seen:
     around: Surroundings
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row before and after; before is None for a new one."""
+
+    before: Meeting | None
+    after: Meeting
+
+    @property
+    def event_id(self) -> str:
+        return self.after.event.event_id
+
+    @property
+    def keys(self) -> set[str]:
+        """The meetings that it belonged to and belongs to."""
+        rows = (self.before, self.after)
+        return {row.meeting_key for row in rows if row is not None and row.meeting_key is not None}
+
+
 class Observer:
     """Reads around, decides and stores; it never calls Recall."""
 
     def __init__(
         self, stores: Stores, bus: EventBus, *, clock: Callable[[], datetime], log: Log
     ) -> None:
+        self.neighbours = Neighbours(stores, clock=clock)
         self._stores = stores
         self._bus = bus
         self._clock = clock
         self._log = log
 
-    def take(self, page: EventPage) -> tuple[Seen, ...]:
+    def take(self, page: EventPage, *, thorough: bool = False) -> tuple[Seen, ...]:
         """Store what changed on one page; answers every event that has or gets a row.
 
+        `thorough`: look for other copies of every meeting, not only where something changed.
         Raises TransientError when a row could not be stored: the page must be read again.
         """
         for event_id in page.malformed:
             self._log.warning("event set aside: malformed", event_id=event_id)
             self._log.count("EventSetAside")
         rows = self._stores.meetings.get_many([entry.event.event_id for entry in page.events])
-        near = self.neighbourhood(
-            (entry.event.calendar_id, entry.event.series_id) for entry in page.events
-        )
-        with ThreadPoolExecutor(WRITES_IN_FLIGHT) as pool:
-            seen = pool.map(
-                lambda entry: self._take_one(entry, rows.get(entry.event.event_id), near=near),
-                page.events,
+        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as pool:
+            around = self.neighbours.of_events(
+                [entry.event for entry in page.events], rows, pool=pool
             )
-            return tuple(item for item in seen if item is not None)
+            seen = [
+                found
+                for entry in page.events
+                if (found := _seen(entry, rows, around=around)) is not None
+            ]
+            changes = [Change(each.before, each.after) for each in seen]
+            met = self._introduce(changes, thorough=thorough, pool=pool)
+            stored = pool.map(lambda each: self._store(each, met=met), seen)
+            return tuple(each for each in stored if each is not None)
 
-    def neighbourhood(self, pairs: Iterable[tuple[str, str | None]]) -> Neighbourhood:
-        """Calendars, rules and series overrides for (calendar id, series id) pairs."""
-        wanted = set(pairs)
-        calendars = self._stores.calendars.get_many(sorted({pair[0] for pair in wanted}))
-        series = [
-            (calendar_id, series_id)
-            for calendar_id, series_id in wanted
-            if series_id and calendar_id in calendars
-        ]
-        return Neighbourhood(
-            calendars=calendars,
-            rules=self._rules(calendars.values()),
-            series=self._stores.settings.series_overrides(series) if series else {},
-        )
+    def introduce(self, changes: Sequence[Change]) -> frozenset[str]:
+        """Wake the other copies of meetings in which a voice changed; answers whom they met.
 
-    def _rules(self, calendars: Iterable[Calendar]) -> dict[str, Rules]:
-        scopes = {
-            calendar.calendar_id: scopes_of(calendar.tenant_id, calendar.entity_id)
-            for calendar in calendars
-        }
-        needed = sorted({scope for chain in scopes.values() for scope in chain})
-        documents = self._stores.settings.rules_of(needed) if needed else {}
-        return {calendar_id: rules_from(documents, chain) for calendar_id, chain in scopes.items()}
+        The rows named in the answer are to be stored `woken`. The others are woken before: a
+        crash in between brings both about again.
+        """
+        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as pool:
+            return self._introduce(changes, thorough=False, pool=pool)
 
-    def _take_one(
-        self, listed: ListedEvent, row: Meeting | None, *, near: Neighbourhood
-    ) -> Seen | None:
-        event = listed.event
-        around = near.around(event.calendar_id, series_id=event.series_id, now=self._clock())
+    def _introduce(
+        self, changes: Sequence[Change], *, thorough: bool, pool: Executor
+    ) -> frozenset[str]:
+        present: dict[str, set[str]] = {}
+        asked: set[str] = set()
+        for change in changes:
+            for key in change.keys:
+                present.setdefault(key, set()).add(change.event_id)
+            if thorough or concerns_copies(change.before, change.after):
+                asked |= change.keys
+        found = pool.map(self._stores.meetings.ids_of_key, sorted(asked))
+        groups = [present[key] | set(ids) for key, ids in zip(sorted(asked), found, strict=True)]
+        met = frozenset().union(*(group for group in groups if len(group) > 1))
+        away = met - {change.event_id for change in changes}
+        now = self._clock()
+        wake = self._stores.meetings.wake
+        list(pool.map(lambda event_id: wake(event_id, now=now, shared=True), sorted(away)))
+        return met
+
+    def _store(self, seen: Seen, *, met: frozenset[str]) -> Seen | None:
+        row, after, around = seen.before, seen.after, seen.around
+        event_id = after.event.event_id
         for _ in range(SAVE_TRIES):
-            after = observed(row, listed, around=around)
-            if after is None:
-                return None
+            ready = woken(after, now=around.now) if event_id in met else after
             try:
-                stored = after if after == row else self._tell_and_save(row, after, around=around)
+                stored = ready if ready == row else self._tell_and_save(row, ready, around=around)
             except Conflict:
-                row = self._stores.meetings.get(event.event_id)
+                row = self._stores.meetings.get(event_id)
+                again = observed(row, seen.listed, around=around)
+                if again is None:
+                    return None
+                after = again
                 continue
-            return Seen(listed=listed, before=row, after=stored, around=around)
+            return replace(seen, before=row, after=stored)
         raise TransientError("row_changed", "A meeting row kept changing under the reader.")
 
     def _tell_and_save(
@@ -139,3 +147,14 @@ class Observer:
 def owed(seen: Sequence[Seen]) -> list[Meeting]:
     """The rows on which a call to Recall is due."""
     return [item.after for item in seen if item.after.due]
+
+
+def _seen(
+    listed: ListedEvent, rows: Mapping[str, Meeting], *, around: Mapping[str, Surroundings]
+) -> Seen | None:
+    event_id = listed.event.event_id
+    before, near = rows.get(event_id), around[event_id]
+    after = observed(before, listed, around=near)
+    if after is None:
+        return None
+    return Seen(listed=listed, before=before, after=after, around=near)

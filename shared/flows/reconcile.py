@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
+from shared.domain.consider import action_for
 from shared.domain.drift import Drift, drift_of
 from shared.errors import CallerError, PermanentError
 from shared.flows.calendars import DELETED_AT_RECALL
@@ -68,7 +69,7 @@ class Reconciler:
         link: str | None = None
         for _ in range(PREFLIGHT_PAGES_MAX):
             page = self._page(link, start_from=now + PREFLIGHT_FROM, start_to=now + PREFLIGHT_TO)
-            found += len(owed(self._tools.observer.take(page)))
+            found += len(owed(self._tools.observer.take(page, thorough=True)))
             link = page.next_page
             if link is None:
                 break
@@ -121,7 +122,8 @@ class Reconciler:
         for item in seen:
             if not item.after.due or (item.before is not None and item.before.due):
                 continue
-            drift = drift_of(item.after, bot=item.around.rules.bot, now=item.around.now)
+            action = action_for(item.after, item.around)
+            drift = drift_of(item.after, action, now=item.around.now)
             if drift is not None:
                 self._tools.log.count(DRIFT_METRICS[drift])
                 yield AuditItem(

@@ -75,9 +75,17 @@ def _forget_meetings(doors: CalendarDoors, calendar: Calendar, *, now: datetime)
         )
         for meeting in page.items:
             doors.meetings.delete(meeting.event.event_id)
+            _wake_copies(doors, meeting, now=now)
         if page.next_cursor is None:
             return
     raise TransientError("removal_unfinished", "There are more rows; repeat.", retry_after=1)
+
+
+def _wake_copies(doors: CalendarDoors, meeting: Meeting, *, now: datetime) -> None:
+    """The meeting may need another owner, and its vote another count."""
+    if meeting.shared and meeting.meeting_key is not None:
+        for event_id in doors.meetings.ids_of_key(meeting.meeting_key):
+            doors.meetings.wake(event_id, now=now)
 
 
 def _cancelled(meeting: Meeting, calendar: Calendar, *, now: datetime) -> BotCancelled | None:

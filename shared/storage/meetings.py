@@ -13,7 +13,7 @@ from shared.domain.calendar import Platform
 from shared.domain.decision import Decision
 from shared.domain.event import Answer, Attendee, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting
-from shared.domain.room import meeting_key
+from shared.domain.rules import Scheduling
 from shared.storage.attributes import (
     EpochAttribute,
     ListOf,
@@ -37,39 +37,47 @@ if TYPE_CHECKING:
     from shared.domain.meeting import Override
 
 DUE: Final = "1"
+YES: Final = "1"
 SERIES_MAX: Final = 500
+COPIES_MAX: Final = 100
 DUE_EVALUATED: Final = 1_000
 
 # A row must stay below DynamoDB's 400 KB: the lists and texts that others fill are cut.
 ATTENDEES_MAX: Final = 500
 TITLE_CHARACTERS_MAX: Final = 1_000
 BOTS_MAX: Final = 50
-INDEX_KEY_BYTES_MAX: Final = 2_048
 
 SMALLEST_STEP: Final = timedelta(microseconds=1)
 
 
 class MeetingRow(Model):
-    """`due` exists while work is owed; `version` counts the writes."""
+    """`due` exists while work is owed, `waking` with `wake_at`; `version` counts the writes."""
 
     event_id = UnicodeAttribute(hash_key=True)
     calendar_id = UnicodeAttribute()
     tenant_id = UnicodeAttribute()
     series_id = UnicodeAttribute(null=True)
     meeting_key = UnicodeAttribute(null=True)
+    keyed_at = MomentAttribute(null=True)
+    shared = UnicodeAttribute(null=True)
     start_time = MomentAttribute()
     end_time = MomentAttribute()
     event = MapOf()
     attendees = ListOf()
     bots = ListOf()
     decision = MapOf()
+    overruled = UnicodeAttribute(null=True)
     override = MapOf()
     assignment = MapOf(null=True)
     released = UnicodeSetAttribute(null=True)
+    leaving = UnicodeSetAttribute(null=True)
     due = UnicodeAttribute(null=True)
     attempts = NumberAttribute()
     next_attempt = MomentAttribute(null=True)
+    waking = UnicodeAttribute(null=True)
+    wake_at = MomentAttribute(null=True)
     problem = UnicodeAttribute(null=True)
+    setback = UnicodeAttribute(null=True)
     version = NumberAttribute()
     expires_at = EpochAttribute()
 
@@ -101,15 +109,17 @@ class MeetingStore:
         return replace(meeting, version=version)
 
     def due(self, *, now: datetime, limit: int) -> list[Meeting]:
-        """Meetings that owe work at `now`, nearest start first.
+        """Meetings that owe work or want a look at `now`, nearest start first.
 
-        The index lags behind, so it only hints; the rows themselves decide.
+        The indexes lag behind, so they only hint; the rows themselves decide.
         """
         ready = MeetingRow.next_attempt.does_not_exist() | (MeetingRow.next_attempt <= now)
-        selection = Selection(index="by_due", value=DUE, matching=ready, evaluated=DUE_EVALUATED)
-        hints = self._table.select(selection, limit=limit)
-        meetings = self.get_many(hint.event_id for hint in hints.items).values()
-        return sorted((m for m in meetings if _is_due(m, now=now)), key=_nearness)
+        owing = Selection(index="by_due", value=DUE, matching=ready, evaluated=DUE_EVALUATED)
+        waking = Selection(index="by_wake", value=YES, within=MeetingRow.wake_at <= now)
+        hints = [*self._hints(owing, limit=limit), *self._hints(waking, limit=limit)]
+        meetings = self.get_many(hints).values()
+        nearest = sorted((each for each in meetings if _is_due(each, now=now)), key=_nearness)
+        return nearest[:limit]
 
     def of_calendar(
         self,
@@ -136,11 +146,14 @@ class MeetingStore:
         )
         return [_meeting(row) for row in self._table.select(selection, limit=SERIES_MAX).items]
 
-    def of_key(self, meeting_key: str, *, limit: int = 100) -> list[Meeting]:
+    def of_key(self, meeting_key: str, *, limit: int = COPIES_MAX) -> list[Meeting]:
         """The event copies behind one meeting, read consistently."""
-        hints = self._table.select(Selection(index="by_key", value=meeting_key), limit=limit)
-        rows = self._table.get_many(hint.event_id for hint in hints.items)
+        rows = self._table.get_many(self.ids_of_key(meeting_key, limit=limit))
         return [_meeting(row) for row in rows if row.meeting_key == meeting_key]
+
+    def ids_of_key(self, meeting_key: str, *, limit: int = COPIES_MAX) -> list[str]:
+        """Event ids of those copies, from the index alone."""
+        return self._hints(Selection(index="by_key", value=meeting_key), limit=limit)
 
     def set_override(self, event_id: str, override: Override, *, now: datetime) -> Meeting | None:
         """Sets a person's word and makes the meeting due, in one statement; None when gone."""
@@ -148,12 +161,16 @@ class MeetingStore:
         row = self._touch(event_id, actions)
         return None if row is None else _meeting(row)
 
-    def wake(self, event_id: str, *, now: datetime) -> bool:
-        """Makes the meeting due at once; False when it is gone."""
-        return self._touch(event_id, _due_at(now)) is not None
+    def wake(self, event_id: str, *, now: datetime, shared: bool = False) -> bool:
+        """Makes the meeting due at once, or also known as shared; False when it is gone."""
+        met = [MeetingRow.shared.set(YES)] if shared else []
+        return self._touch(event_id, [*_due_at(now), *met]) is not None
 
     def delete(self, event_id: str) -> None:
         self._table.delete(event_id)
+
+    def _hints(self, selection: Selection, *, limit: int) -> list[str]:
+        return [hint.event_id for hint in self._table.select(selection, limit=limit).items]
 
     def _touch(self, event_id: str, actions: list[Action]) -> MeetingRow | None:
         """Raises the version too, so that a save based on an older reading fails."""
@@ -175,6 +192,8 @@ def _due_at(now: datetime) -> list[Action]:
 
 
 def _is_due(meeting: Meeting, *, now: datetime) -> bool:
+    if meeting.wake_at is not None and meeting.wake_at <= now:
+        return True
     return meeting.due and (meeting.next_attempt is None or meeting.next_attempt <= now)
 
 
@@ -198,20 +217,27 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         calendar_id=event.calendar_id,
         tenant_id=meeting.tenant_id,
         series_id=event.series_id,
-        meeting_key=_index_key(meeting),
+        meeting_key=meeting.meeting_key,
+        keyed_at=meeting.keyed_at,
+        shared=YES if meeting.shared else None,
         start_time=event.start,
         end_time=event.end,
         event=_event_map(event),
         attendees=[_attendee_map(attendee) for attendee in _kept_attendees(event)],
         bots=[_bot_map(bot) for bot in meeting.bots[-BOTS_MAX:]],
         decision=_decision_map(meeting.decision),
+        overruled=meeting.overruled,
         override=override_map(meeting.override),
         assignment=_assignment_map(meeting.assignment) if meeting.assignment else None,
         released=set(meeting.released) or None,
+        leaving=set(meeting.leaving) or None,
         due=DUE if meeting.due else None,
         attempts=meeting.attempts,
         next_attempt=meeting.next_attempt,
+        waking=YES if meeting.wake_at else None,
+        wake_at=meeting.wake_at,
         problem=meeting.problem,
+        setback=meeting.setback,
         version=version,
         expires_at=meeting.expires_at,
     )
@@ -229,34 +255,26 @@ def _is_vital(attendee: Attendee, *, event: Event) -> bool:
     return attendee.is_owner or attendee.email == event.organizer_email
 
 
-def _index_key(meeting: Meeting) -> str | None:
-    """What was used at Recall, else what would be; none without a link or beyond 2 KB."""
-    if meeting.assignment is not None:
-        key = meeting.assignment.deduplication_key
-    elif meeting.event.meeting_url is not None:
-        key = meeting_key(
-            tenant_id=meeting.tenant_id,
-            meeting_url=meeting.event.meeting_url,
-            start=meeting.event.start,
-        )
-    else:
-        return None
-    return key if 0 < len(key.encode()) <= INDEX_KEY_BYTES_MAX else None
-
-
 def _meeting(row: MeetingRow) -> Meeting:
     return Meeting(
         event=_event(row),
         tenant_id=row.tenant_id,
         bots=tuple(_bot(stored) for stored in row.bots),
         decision=Decision(**row.decision),
+        overruled=row.overruled,
         override=override_from(row.override),
         assignment=_assignment(row.assignment) if row.assignment else None,
+        meeting_key=row.meeting_key,
+        keyed_at=row.keyed_at,
+        shared=row.shared == YES,
         released=frozenset(row.released or ()),
+        leaving=tuple(sorted(row.leaving or ())),
         due=row.due == DUE,
         attempts=int(row.attempts),
         next_attempt=row.next_attempt,
+        wake_at=row.wake_at,
         problem=row.problem,
+        setback=row.setback,
         version=int(row.version),
     )
 
@@ -335,8 +353,15 @@ def _assignment_map(assignment: Assignment) -> dict[str, Any]:
         "fingerprint": assignment.fingerprint,
         "join_at": stored_moment(assignment.join_at),
         "state": assignment.state,
+        "by": assignment.by.value,
     }
 
 
 def _assignment(stored: dict[str, Any]) -> Assignment:
-    return Assignment(**{**stored, "join_at": datetime.fromisoformat(stored["join_at"])})
+    return Assignment(
+        **{
+            **stored,
+            "join_at": datetime.fromisoformat(stored["join_at"]),
+            "by": Scheduling(stored.get("by", Scheduling.MANAGED)),
+        }
+    )

@@ -90,6 +90,7 @@ MEETINGS = Schema(
             range_key="start_time",
             projection=("next_attempt",),
         ),
+        Index(name="by_wake", hash_key="waking", range_key="wake_at", projection=KEYS_ONLY),
     ),
     expires="expires_at",
 )

@@ -12,7 +12,7 @@ from shared.domain.connect import ConnectSession, ConnectStatus
 from shared.domain.decision import Decision
 from shared.domain.event import Answer, Attendee, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting, Override
-from shared.domain.rules import Choice
+from shared.domain.rules import Choice, Scheduling
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 
@@ -190,8 +190,16 @@ meetings = st.builds(
         fingerprint=words,
         join_at=moments,
         state=words,
+        by=st.sampled_from(Scheduling),
     ),
+    overruled=maybe_word,
+    meeting_key=st.none() | names,
+    keyed_at=maybe_moment,
+    shared=st.booleans(),
     released=st.frozensets(names, max_size=3),
+    leaving=st.sets(names, max_size=3).map(lambda ids: tuple(sorted(ids))),
+    wake_at=maybe_moment,
+    setback=maybe_word,
     due=st.booleans(),
     attempts=st.integers(min_value=0, max_value=1000),
     next_attempt=maybe_moment,

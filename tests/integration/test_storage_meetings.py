@@ -257,16 +257,37 @@ def test_a_series_lists_its_occurrences(week: Stores) -> None:
 
 
 def test_copies_of_one_meeting_share_a_key(stores: Stores) -> None:
-    stores.meetings.save(meeting("mine"))
-    stores.meetings.save(meeting("yours"))
-    stores.meetings.save(meeting("later", at=NOW + 3 * HOUR))
-    assignment = Assignment(bot_id="b", deduplication_key="k1", fingerprint="f", join_at=NOW)
-    stores.meetings.save(meeting("assigned", assignment=assignment))
-    stores.meetings.save(meeting(event=event("linkless", meeting_url=None)))
     key = "r1|tenant-1|meet:abcdefghij|2026-11-22T10:30Z"
+    stores.meetings.save(meeting("mine", meeting_key=key))
+    stores.meetings.save(meeting("yours", meeting_key=key))
+    stores.meetings.save(meeting("later", at=NOW + 3 * HOUR, meeting_key="k1"))
+    # Its bot is still that of the meeting that it left.
+    assignment = Assignment(bot_id="b", deduplication_key="k1", fingerprint="f", join_at=NOW)
+    stores.meetings.save(meeting("moved", assignment=assignment, meeting_key=key))
+    stores.meetings.save(meeting(event=event("linkless", meeting_url=None)))
 
-    assert {"mine", "yours"} == {m.event.event_id for m in stores.meetings.of_key(key)}
-    assert [m.event.event_id for m in stores.meetings.of_key("k1")] == ["assigned"]
+    assert {"mine", "yours", "moved"} == {m.event.event_id for m in stores.meetings.of_key(key)}
+    assert {"mine", "yours", "moved"} == set(stores.meetings.ids_of_key(key))
+    assert [m.event.event_id for m in stores.meetings.of_key("k1")] == ["later"]
+
+
+def test_a_row_wakes_by_itself_when_its_time_has_come(stores: Stores) -> None:
+    stores.meetings.save(meeting("asleep", wake_at=NOW + HOUR))
+    stores.meetings.save(meeting("awake", wake_at=NOW, at=NOW + 3 * HOUR))
+    stores.meetings.save(meeting("owing", due=True, next_attempt=NOW, at=NOW + 2 * HOUR))
+
+    ready = stores.meetings.due(now=NOW, limit=10)
+    assert ["owing", "awake"] == [m.event.event_id for m in ready]
+    assert ["owing"] == [m.event.event_id for m in stores.meetings.due(now=NOW, limit=1)]
+
+
+def test_who_wakes_a_copy_makes_it_known_as_shared(stores: Stores) -> None:
+    stores.meetings.save(meeting("copy"))
+    assert stores.meetings.wake("copy", now=NOW, shared=True)
+
+    row = stores.meetings.get("copy")
+    assert row is not None
+    assert (True, True, NOW) == (row.shared, row.due, row.next_attempt)
 
 
 def test_many_are_read_at_once(stores: Stores) -> None:

@@ -12,8 +12,9 @@ from shared.domain.consider import Surroundings
 from shared.domain.decision import Decision
 from shared.domain.event import Answer, Attendee, Event, EventBot, ListedEvent
 from shared.domain.meeting import Meeting, Override
+from shared.domain.plan import Wish
 from shared.domain.room import meeting_key
-from shared.domain.rules import BotSettings, Choice, Private, Rsvp, Rules
+from shared.domain.rules import BotSettings, Choice, Private, Rsvp, Rules, Scheduling
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 START = NOW + timedelta(hours=3)
@@ -87,13 +88,26 @@ def around(**changes: Any) -> Surroundings:
 
 
 def meeting(*bots: EventBot, **changes: Any) -> Meeting:
+    known = changes.get("event", event())
     facts: dict[str, Any] = {
-        "event": event(),
+        "event": known,
         "tenant_id": "default",
         "bots": bots,
         "decision": JOIN,
+        "meeting_key": known.meeting_url and key(known.start, url=known.meeting_url),
     }
     return Meeting(**{**facts, **changes})
+
+
+def wish(start: datetime = START, *, url: str = MEET, settings: BotSettings | None = None) -> Wish:
+    settings = settings or BotSettings()
+    return Wish(
+        meeting_key=key(start, url=url),
+        meeting_url=url,
+        bot=settings,
+        fingerprint=settings.fingerprint(url),
+        scheduling=Scheduling.MANAGED,
+    )
 
 
 moments = st.integers(-48, 48).map(lambda hours: NOW + hours * HOUR / 2)

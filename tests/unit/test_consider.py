@@ -245,7 +245,7 @@ class Workspace:
         return self.listed()
 
     def schedule(self, action: Schedule) -> ListedEvent:
-        key = action.deduplication_key
+        key = action.wish.meeting_key
         same = [e for e in self.entries if e.deduplication_key == key and e.bot_id in self.live]
         if self.drops_old:
             kept = [e for e in self.entries if e.start <= NOW or e in same]
@@ -259,7 +259,7 @@ class Workspace:
                 bot_id=bot_id,
                 start=self.event.start,
                 deduplication_key=key,
-                meeting_url=action.meeting_url,
+                meeting_url=action.wish.meeting_url,
             )
         )
         self.live.add(bot_id)

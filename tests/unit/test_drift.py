@@ -10,7 +10,7 @@ from shared.domain.consider import action_for
 from shared.domain.drift import Drift, drift_of
 from shared.domain.event import EventBot
 from shared.domain.meeting import Assignment, Meeting
-from shared.domain.rules import BotSettings
+from shared.domain.rules import BotSettings, Rules
 from tests.unit import core_values
 from tests.unit.core_values import HOUR, MEET, NOW, SKIP, START, around, bot, event, key, meeting
 
@@ -36,17 +36,17 @@ STALE = bot("stale", start=START + HOUR)
     ],
 )
 def test_each_difference_has_a_class(row: Meeting, expected: Drift | None) -> None:
-    assert expected == drift_of(row, bot=BOT, now=NOW)
+    assert expected == drift_of(row, action_for(row, around()), now=NOW)
 
 
 def test_another_configuration_is_misconfigured() -> None:
-    renamed = BotSettings(bot_name="Scribe")
-    found = drift_of(meeting(bot(), assignment=OURS), bot=renamed, now=NOW)
-    assert Drift.MISCONFIGURED is found
+    row = meeting(bot(), assignment=OURS)
+    action = action_for(row, around(rules=Rules(bot=BotSettings(bot_name="Scribe"))))
+    assert Drift.MISCONFIGURED is drift_of(row, action, now=NOW)
 
 
 @given(st.lists(core_values.bots, max_size=3), st.booleans())
 def test_there_is_drift_exactly_where_a_call_is_due(entries: list[EventBot], join: bool) -> None:
     row = meeting(*entries, decision=core_values.JOIN if join else SKIP)
-    due = action_for(row, around()) is not None
-    assert due == (drift_of(row, bot=BOT, now=NOW) is not None)
+    action = action_for(row, around())
+    assert (action is not None) == (drift_of(row, action, now=NOW) is not None)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from shared.domain.consider import action_for
 from shared.domain.event import EventBot
 from shared.domain.meeting import Assignment, Meeting
-from shared.domain.plan import Schedule, Unschedule, coming, matching_bot, plan
-from shared.domain.rules import BotSettings
+from shared.domain.plan import Schedule, Unschedule, coming, matching_bot
+from shared.domain.rules import BotSettings, Rules
 from tests.unit.core_values import (
     HOUR,
     MEET,
@@ -18,10 +19,12 @@ from tests.unit.core_values import (
     OTHER_MEET,
     SKIP,
     START,
+    around,
     bot,
     event,
     key,
     meeting,
+    wish,
 )
 
 BOT = BotSettings()
@@ -36,13 +39,7 @@ def assigned(*bots: EventBot, url: str = MEET, **changes: Any) -> Meeting:
 
 
 def wanted(*, clear_first: bool = False, url: str = MEET, start: datetime = START) -> Schedule:
-    return Schedule(
-        deduplication_key=key(start, url=url),
-        bot=BOT,
-        meeting_url=url,
-        fingerprint=BOT.fingerprint(url),
-        clear_first=clear_first,
-    )
+    return Schedule(wish=wish(start, url=url), clear_first=clear_first)
 
 
 STALE = bot("stale", start=START + HOUR)
@@ -82,14 +79,13 @@ ENDED = event(start=NOW - 2 * HOUR)
     ],
 )
 def test_the_call_that_is_due(row: Meeting, expected: object) -> None:
-    assert expected == plan(row, bot=BOT, now=NOW)
+    assert expected == action_for(row, around())
 
 
 def test_another_configuration_is_scheduled_anew() -> None:
     renamed = BotSettings(bot_name="Scribe", config={"a": {"b": 1}})
-    found = plan(assigned(bot()), bot=renamed, now=NOW)
-    assert isinstance(found, Schedule)
-    assert (renamed, False) == (found.bot, found.clear_first)
+    found = action_for(assigned(bot()), around(rules=Rules(bot=renamed)))
+    assert Schedule(wish=wish(settings=renamed)) == found
 
 
 def test_the_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
@@ -112,7 +108,7 @@ def test_a_running_meeting_is_not_scheduled_again_for_its_own_bot() -> None:
             join_at=start,
         ),
     )
-    assert plan(row, bot=BOT, now=NOW) is None
+    assert action_for(row, around()) is None
 
 
 def test_of_two_entries_the_later_one_that_is_not_released_is_ours() -> None:

@@ -1,0 +1,110 @@
+"""Neighbours: what stands around events, read in a few requests for many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.domain.consider import Copy, Surroundings
+from shared.domain.rules import Rules
+from shared.domain.scope import rules_from, scopes_of
+
+if TYPE_CHECKING:
+    from shared.domain.calendar import Calendar
+    from shared.domain.event import Event
+    from shared.domain.meeting import Meeting, Override
+    from shared.storage import Stores
+
+REQUESTS_IN_FLIGHT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbourhood:
+    """What a batch of events needs besides itself, read in a few requests."""
+
+    calendars: dict[str, Calendar]
+    rules: dict[str, Rules]
+    series: dict[tuple[str, str], Override]
+
+    def around(
+        self, event: Event, *, copies: Iterable[Meeting] | None = (), now: datetime
+    ) -> Surroundings:
+        beside = None
+        if copies is not None:
+            beside = tuple(Copy(row=row, around=self.around(row.event, now=now)) for row in copies)
+        return Surroundings(
+            calendar=self.calendars.get(event.calendar_id),
+            rules=self.rules.get(event.calendar_id, Rules()),
+            series_override=self._series(event),
+            copies=beside,
+            now=now,
+        )
+
+    def _series(self, event: Event) -> Override | None:
+        return self.series.get((event.calendar_id, event.series_id)) if event.series_id else None
+
+
+class Neighbours:
+    """Reads calendars, rules, series overrides and the other copies of meetings."""
+
+    def __init__(self, stores: Stores, *, clock: Callable[[], datetime]) -> None:
+        self._stores = stores
+        self._clock = clock
+
+    def surroundings(self, rows: Sequence[Meeting]) -> list[Surroundings]:
+        """What stands around rows, their other copies included, in the order given."""
+        known = {row.event.event_id: row for row in rows}
+        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as pool:
+            around = self.of_events([row.event for row in rows], known, pool=pool)
+        return [around[row.event.event_id] for row in rows]
+
+    def of_events(
+        self, events: Sequence[Event], rows: Mapping[str, Meeting], *, pool: Executor
+    ) -> dict[str, Surroundings]:
+        """By event id; `rows` are those events that have one already."""
+        groups = pool.map(lambda event: self._copies(rows.get(event.event_id)), events)
+        copies = dict(zip((event.event_id for event in events), groups, strict=True))
+        beside = [row.event for group in copies.values() for row in group]
+        near = self.neighbourhood([*events, *beside])
+        now = self._clock()
+        return {
+            event.event_id: near.around(event, copies=copies[event.event_id], now=now)
+            for event in events
+        }
+
+    def neighbourhood(self, events: Iterable[Event]) -> Neighbourhood:
+        """Calendars, rules and series overrides of events."""
+        wanted = {(event.calendar_id, event.series_id) for event in events}
+        calendars = self._stores.calendars.get_many(sorted({pair[0] for pair in wanted}))
+        series = [
+            (calendar_id, series_id)
+            for calendar_id, series_id in wanted
+            if series_id and calendar_id in calendars
+        ]
+        return Neighbourhood(
+            calendars=calendars,
+            rules=self._rules(calendars.values()),
+            series=self._stores.settings.series_overrides(series) if series else {},
+        )
+
+    def _copies(self, row: Meeting | None) -> list[Meeting]:
+        """The other copies at the row's key, and at that of its bot; alone costs nothing."""
+        if row is None or not row.shared:
+            return []
+        keys = {row.meeting_key}
+        if row.assignment is not None:
+            keys.add(row.assignment.deduplication_key)
+        found = [copy for key in keys if key for copy in self._stores.meetings.of_key(key)]
+        return [copy for copy in found if copy.event.event_id != row.event.event_id]
+
+    def _rules(self, calendars: Iterable[Calendar]) -> dict[str, Rules]:
+        scopes = {
+            calendar.calendar_id: scopes_of(calendar.tenant_id, calendar.entity_id)
+            for calendar in calendars
+        }
+        needed = sorted({scope for chain in scopes.values() for scope in chain})
+        documents = self._stores.settings.rules_of(needed) if needed else {}
+        return {calendar_id: rules_from(documents, chain) for calendar_id, chain in scopes.items()}
