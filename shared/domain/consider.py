@@ -136,7 +136,11 @@ def _decide(event: Event, override: Override, *, around: Surroundings) -> Decisi
         choice = around.series_override.choice
     status = around.calendar.status if around.calendar else CalendarStatus.DISCONNECTED
     circumstances = Circumstances(
-        rules=around.rules, override=choice, status=status, now=around.now
+        rules=around.rules,
+        override=choice,
+        status=status,
+        now=around.now,
+        owner_email=around.calendar.email if around.calendar else None,
     )
     return decide(event, circumstances)
 

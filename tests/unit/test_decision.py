@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.calendar import CalendarStatus
-from shared.domain.decision import Circumstances, Decision, decide
+from shared.domain.decision import REASONS, Circumstances, Decision, decide
 from shared.domain.event import Answer, Attendee, Event
 from shared.domain.rules import Choice, Private, Rsvp, Rules
 from tests.unit import core_values
 from tests.unit.core_values import GUEST, HOUR, NOW, OWNER, event
 
 SOLO = {"attendees": (), "organizer_email": OWNER.email, "owner_is_organizer": True}
+HOSTED = {"organizer_email": OWNER.email, "owner_is_organizer": True}
 ROOM = Attendee(email="room@acme.example", answer=Answer.ACCEPTED, is_resource=True)
 
 
@@ -114,7 +115,7 @@ def test_the_answer_must_be_at_least_what_the_rules_ask(rsvp: Rsvp, joined: set[
 
 @pytest.mark.parametrize("answer", Answer)
 def test_an_organizer_has_accepted_unless_they_declined(answer: Answer) -> None:
-    facts = {"owner_is_organizer": True, "owner_answer": answer}
+    facts = {**HOSTED, "owner_answer": answer}
     found = decision(facts, rules=Rules(rsvp=Rsvp.ACCEPTED))
     assert (answer is not Answer.DECLINED) == found.join
 
@@ -154,22 +155,6 @@ def test_other_people_are_counted(facts: dict[str, Any], others: int) -> None:
         too_few.reason,
         too_few.rule,
     )
-
-
-REASONS = {
-    "base.all",
-    "bounds.min_others",
-    "denied.private",
-    "ineligible.all_day",
-    "ineligible.calendar_disconnected",
-    "ineligible.cancelled",
-    "ineligible.deleted",
-    "ineligible.ended",
-    "ineligible.no_link",
-    "override.off",
-    "override.on",
-    "rsvp",
-}
 
 
 @given(

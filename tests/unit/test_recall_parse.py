@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.calendar import CalendarStatus, Platform
-from shared.domain.event import Answer, EventBot, ListedEvent, other_people, owned_by
+from shared.domain.event import Answer, Event, EventBot, ListedEvent, owned_by
+from shared.domain.people import company_of
 from shared.recall.parse import parse_bot, parse_calendar, parse_each, parse_event
 from shared.recall.provider_event import ATTENDEES_MAX, TITLE_CHARACTERS_MAX
 from shared.recall.reading import Malformed
@@ -82,6 +83,10 @@ FACTS: dict[str, tuple[str, dict[str, object], int]] = {
     "22": ("Fabrikam partner town hall", {"owner_answer": Answer.NONE}, 2),
     "23": ("Candidate interview", OWNS | {"private": True}, 1),
 }
+
+
+def other_people(event: Event) -> int:
+    return len(company_of(event, None).others)
 
 
 def payload(number: str) -> dict:
