@@ -15,8 +15,8 @@ from shared.domain.event import Answer, Attendee
 from shared.recall.reading import Fields, email, mapping, mappings, text
 
 TITLE_CHARACTERS_MAX = 500
-# Google shows 200 guests, Microsoft 500; the rest would only swell the row.
-ATTENDEES_MAX = 1_000
+# Google shows 200 guests, Microsoft 500; more than a row keeps would decide otherwise later.
+ATTENDEES_MAX = 500
 
 # Tuples, because what stands in a payload need not be hashable.
 _PRIVATE = ("private", "confidential")
