@@ -14,17 +14,17 @@ from shared.entrypoints.http import Body
 DEFAULT_TENANT = "default"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("only printable characters")
     return text
 
 
 Identifier = Annotated[
-    str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)
+    str, StringConstraints(min_length=1, max_length=256), AfterValidator(printable)
 ]
 MetadataKey = Annotated[
-    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)
+    str, StringConstraints(min_length=1, max_length=64), AfterValidator(printable)
 ]
 Metadata = Annotated[
     dict[MetadataKey, Annotated[str, StringConstraints(max_length=500)]], Field(max_length=50)

@@ -226,7 +226,11 @@ def _decided(row: Meeting, around: Surroundings) -> Meeting:
 def _decide(event: Event, override: Override, *, around: Surroundings) -> Decision:
     status = around.calendar.status if around.calendar else CalendarStatus.DISCONNECTED
     circumstances = Circumstances(
-        rules=around.rules, override=_choice(override, around), status=status, now=around.now
+        rules=around.rules,
+        override=_choice(override, around),
+        status=status,
+        now=around.now,
+        owner_email=around.calendar.email if around.calendar else None,
     )
     return decide(event, circumstances)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.address import canonical
 from shared.domain.calendar import Platform
 
 
@@ -43,7 +44,8 @@ class Event:
     """The normalised facts of one event copy. Times are aware and in UTC.
 
     `platform_id` is the provider's id of the occurrence, `series_id` that of the series.
-    `guests_hidden`: the guest list is incomplete or withheld.
+    `guests_hidden`: the guest list is incomplete or withheld. `time_zone`: where the organizer
+    planned it, an IANA name. `link_in_body`: Recall found no link, but the payload holds one.
     """
 
     event_id: str
@@ -66,6 +68,8 @@ class Event:
     owner_answer: Answer
     attendees: tuple[Attendee, ...]
     guests_hidden: bool
+    time_zone: str | None = None
+    link_in_body: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +81,12 @@ class ListedEvent:
     updated_at: datetime
 
 
-def other_people(event: Event) -> int:
-    """Humans besides the owner who have not declined; an absent organizer counts as one."""
-    others = {
-        attendee.email
-        for attendee in event.attendees
-        if not (attendee.is_owner or attendee.is_resource)
-    }
-    declined = {
-        attendee.email for attendee in event.attendees if attendee.answer is Answer.DECLINED
-    }
-    if event.organizer_email and not event.owner_is_organizer:
-        others.add(event.organizer_email)
-    return len(others - declined)
-
-
 def owned_by(event: Event, email: str | None) -> Event:
     """The event with the calendar's account marked; Microsoft does not mark it itself."""
     if email is None or any(attendee.is_owner for attendee in event.attendees):
         return event
-    own = email.strip().lower()
+    own = canonical(email)
     attendees = tuple(
-        replace(attendee, is_owner=attendee.email == own) for attendee in event.attendees
+        replace(attendee, is_owner=canonical(attendee.email) == own) for attendee in event.attendees
     )
     return replace(event, attendees=attendees)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+# Recall's limit (1 to 100 characters).
+BOT_NAME_CHARACTERS_MAX = 100
+DEFAULT_BOT_NAME = "Notetaker"
+# What a bot's name may ask for, with the ending of a possessive.
+PLACEHOLDER = re.compile(r"\{(owner|tenant|title)\}(['\u2019]s\b)?")
+_MISSING = "\0"
+_JOINTS = " -\u2013\u2014|/,;:\u00b7"
 
 
 class Mode(StrEnum):
@@ -151,14 +160,31 @@ class Window:
 class BotSettings:
     """How the bot looks and records; `config` is passed to Recall as it is."""
 
-    bot_name: str = "Notetaker"
+    bot_name: str = DEFAULT_BOT_NAME
     config: Mapping[str, object] = field(default_factory=dict)
+
+    def rendered(self, *, owner: str | None, tenant: str | None, title: str | None) -> Self:
+        """With the placeholders of the name filled, and the name cut to what Recall takes.
+
+        A placeholder without a value goes, with what joined it to the rest; of a name that had
+        nothing else the default is left.
+        """
+        values = {"owner": owner, "tenant": tenant, "title": title}
+        filled = PLACEHOLDER.sub(lambda found: _filled(found, values), self.bot_name)
+        whole = filled.strip(_MISSING + _JOINTS) if _MISSING in filled else filled
+        name = " ".join(whole.replace(_MISSING, " ").split())[:BOT_NAME_CHARACTERS_MAX].rstrip()
+        return replace(self, bot_name=name or DEFAULT_BOT_NAME)
 
     def fingerprint(self, meeting_url: str) -> str:
         """Changes whenever a bot already scheduled would have to be configured anew."""
         facts = [self.bot_name, self.config, meeting_url]
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _filled(found: re.Match[str], values: Mapping[str, str | None]) -> str:
+    value = (values[found[1]] or "").replace(_MISSING, "").strip()
+    return f"{value}{found[2] or ''}" if value else _MISSING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

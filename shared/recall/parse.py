@@ -133,6 +133,7 @@ def _event(fields: Fields) -> Event:
         owner_answer=facts.owner_answer,
         attendees=facts.attendees,
         guests_hidden=facts.guests_hidden,
+        time_zone=facts.time_zone,
     )
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import assert_never
+from zoneinfo import available_timezones
+
+from tzlocal.windows_tz import win_tz
 
 from shared.domain.calendar import Platform
 from shared.domain.event import Answer, Attendee
 from shared.recall.reading import Fields, email, mapping, mappings, text
 
 TITLE_CHARACTERS_MAX = 500
-# Google shows 200 guests, Microsoft 500; the rest would only swell the row.
-ATTENDEES_MAX = 1_000
+# Google shows 200 guests, Microsoft 500; more than a row keeps would decide otherwise later.
+ATTENDEES_MAX = 500
 
 # Tuples, because what stands in a payload need not be hashable.
 _PRIVATE = ("private", "confidential")
@@ -35,6 +39,7 @@ class ProviderFacts:
     owner_answer: Answer
     attendees: tuple[Attendee, ...]
     guests_hidden: bool
+    time_zone: str | None
 
 
 def provider_facts(platform: Platform, raw: Fields) -> ProviderFacts:
@@ -68,6 +73,7 @@ def _google(raw: Fields) -> ProviderFacts:
         attendees=_attendees(invited, _google_attendee),
         guests_hidden=_hidden(invited, withheld=withheld, owns=owns)
         or raw.get("attendeesOmitted") is True,
+        time_zone=_time_zone(start.get("timeZone")),
     )
 
 
@@ -103,6 +109,9 @@ def _microsoft(raw: Fields) -> ProviderFacts:
         owner_answer=_own_answer(response, owns=owns),
         attendees=_attendees(invited, lambda entry: _graph_attendee(entry, owner_email)),
         guests_hidden=_hidden(invited, withheld=withheld, owns=owns),
+        # Graph answers `start` in UTC unless asked otherwise; the other names where it was planned.
+        time_zone=_time_zone(raw.get("originalStartTimeZone"))
+        or _time_zone(mapping(raw.get("start")).get("timeZone")),
     )
 
 
@@ -158,3 +167,15 @@ def _own_answer(word: object, *, owns: bool) -> Answer:
 
 def _title(value: object) -> str:
     return text(value, characters_max=TITLE_CHARACTERS_MAX) or ""
+
+
+def _time_zone(value: object) -> str | None:
+    """An IANA name, from one or from a name of Windows; None for what is neither."""
+    name = text(value) or ""
+    iana = win_tz.get(name, name)
+    return iana if iana in _known_zones() else None
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    return frozenset(available_timezones())

@@ -296,6 +296,8 @@ def _event_map(event: Event) -> dict[str, Any]:
         "owner_is_organizer": event.owner_is_organizer,
         "owner_answer": event.owner_answer.value,
         "guests_hidden": event.guests_hidden,
+        "time_zone": event.time_zone,
+        "link_in_body": event.link_in_body,
     }
 
 

@@ -164,6 +164,8 @@ events = st.builds(
     owner_answer=st.sampled_from(Answer),
     attendees=st.lists(attendees, max_size=4).map(tuple),
     guests_hidden=st.booleans(),
+    time_zone=st.none() | st.sampled_from(["Europe/Berlin", "UTC"]),
+    link_in_body=st.booleans(),
 )
 
 overrides = st.builds(

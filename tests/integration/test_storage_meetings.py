@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta, timezone
 
+import boto3
 import pytest
 
 from shared.domain.event import Answer, Attendee, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting, Override
 from shared.domain.rules import Choice
 from shared.errors import CallerError
-from shared.storage import Conflict, Refused, Stores
+from shared.storage import Conflict, Refused, Stores, Tables
 from tests.integration.storage_values import NOW, event, meeting
 
 HOUR = timedelta(hours=1)
@@ -345,6 +346,20 @@ def test_only_the_newest_bots_are_kept(stores: Stores) -> None:
     stored = stores.meetings.get("event-1")
     assert stored is not None
     assert bots[-50:] == stored.bots
+
+
+def test_a_row_of_before_a_fact_was_kept_has_its_default(stores: Stores, tables: Tables) -> None:
+    stores.meetings.save(meeting(event=event(time_zone="Europe/Berlin", link_in_body=True)))
+    client = boto3.client("dynamodb", region_name=tables.region, endpoint_url=tables.host)
+    client.update_item(
+        TableName=tables.meetings,
+        Key={"event_id": {"S": "event-1"}},
+        UpdateExpression="REMOVE event.time_zone, event.link_in_body",
+    )
+
+    stored = stores.meetings.get("event-1")
+    assert stored is not None
+    assert event() == stored.event
 
 
 def test_a_link_too_long_for_an_index_is_still_stored(stores: Stores) -> None:

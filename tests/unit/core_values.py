@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,7 +14,23 @@ from shared.domain.event import Answer, Attendee, Event, EventBot, ListedEvent
 from shared.domain.meeting import Meeting, Override
 from shared.domain.plan import Wish
 from shared.domain.room import meeting_key
-from shared.domain.rules import BotSettings, Choice, Private, Rsvp, Rules, Scheduling
+from shared.domain.rules import (
+    Base,
+    BotSettings,
+    Bounds,
+    Choice,
+    Denials,
+    HiddenGuests,
+    Matches,
+    Mode,
+    Private,
+    Recurrence,
+    Rsvp,
+    Rules,
+    Scheduling,
+    Weekday,
+    Window,
+)
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 START = NOW + timedelta(hours=3)
@@ -49,6 +65,7 @@ def event(**changes: Any) -> Event:
         "owner_answer": Answer.ACCEPTED,
         "attendees": (OWNER, GUEST),
         "guests_hidden": False,
+        "time_zone": "Europe/Berlin",
         **changes,
     }
     return Event(**{"end": facts["start"] + HOUR, **facts})
@@ -125,25 +142,53 @@ people = st.builds(
 @st.composite
 def events(draw: st.DrawFn) -> Event:
     return event(
+        title=draw(st.sampled_from(["Kickoff", "Weekly stand-up", "Salary talk", ""])),
         start=draw(moments),
         all_day=draw(st.booleans()),
         cancelled=draw(st.booleans()),
         deleted=draw(st.booleans()),
         private=draw(st.booleans()),
+        series_id=draw(st.none() | st.just("series-1")),
         meeting_url=draw(st.none() | links),
+        meeting_platform=draw(st.none() | st.sampled_from(["google_meet", "webex", "chime_sdk"])),
         organizer_email=draw(st.none() | st.sampled_from([OWNER.email, GUEST.email])),
         owner_is_organizer=draw(st.booleans()),
         owner_answer=draw(answers),
         attendees=tuple(draw(st.lists(people, max_size=4))),
         guests_hidden=draw(st.booleans()),
+        time_zone=draw(st.none() | st.sampled_from(["Europe/Berlin", "Asia/Tokyo", "Nowhere"])),
+        link_in_body=draw(st.booleans()),
     )
 
 
+def _some(*values: str) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(values), max_size=1).map(tuple)
+
+
+_lists = {
+    "keywords": _some("kickoff", "stand*", "weekly stand up", "nothing"),
+    "people": _some(GUEST.email, "Dana@acme.example"),
+    "domains": _some("globex.example", "*.example", "acme.example"),
+}
+matches = st.builds(Matches, **_lists)
+_limits = st.none() | st.integers(0, 4)
 rules = st.builds(
     Rules,
+    mode=st.sampled_from([Mode.LIVE, Mode.LIVE, Mode.PREVIEW, Mode.PAUSED]),
+    base=st.sampled_from(Base),
     rsvp=st.sampled_from(Rsvp),
     private=st.sampled_from(Private),
     min_others=st.integers(0, 3),
+    hidden_guests=st.sampled_from(HiddenGuests),
+    internal_domains=_some("acme.example", "*.example"),
+    include=matches,
+    exclude=matches,
+    deny=st.builds(Denials, **_lists, platforms=_some("webex", "google_meet")),
+    attendees=st.builds(Bounds, min=_limits, max=_limits),
+    duration_minutes=st.builds(Bounds, min=st.none() | st.integers(0, 90)),
+    hours=st.none() | st.just((Window(days=frozenset(Weekday), start=time(9), end=time(3)),)),
+    recurrence=st.sampled_from(Recurrence),
+    horizon=st.none() | st.integers(1, 48).map(lambda hours: hours * HOUR),
     bot=st.builds(BotSettings, bot_name=st.sampled_from(["Notetaker", "Scribe"])),
 )
 overrides = st.builds(Override, choice=st.sampled_from(Choice))

@@ -7,13 +7,15 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.calendar import CalendarStatus, Platform
-from shared.domain.event import Answer, EventBot, ListedEvent, other_people, owned_by
+from shared.domain.event import Answer, Event, EventBot, ListedEvent, owned_by
+from shared.domain.people import company_of
 from shared.recall.parse import parse_bot, parse_calendar, parse_each, parse_event
 from shared.recall.provider_event import ATTENDEES_MAX, TITLE_CHARACTERS_MAX
 from shared.recall.reading import Malformed
@@ -82,6 +84,10 @@ FACTS: dict[str, tuple[str, dict[str, object], int]] = {
     "22": ("Fabrikam partner town hall", {"owner_answer": Answer.NONE}, 2),
     "23": ("Candidate interview", OWNS | {"private": True}, 1),
 }
+
+
+def other_people(event: Event) -> int:
+    return len(company_of(event, None).others)
 
 
 def payload(number: str) -> dict:
@@ -220,6 +226,51 @@ def test_when_the_guest_list_is_not_to_be_trusted(number, raw, hidden):
 )
 def test_private_in_each_providers_words(number, raw, private):
     assert listed(number, **raw).event.private is private
+
+
+ZONES = {
+    **dict.fromkeys(("01", "02", "03", "04", "07", "08", "09", "10", "11", "23"), "Europe/Berlin"),
+    "05": None,
+    "06": "America/New_York",
+    # W. Europe Standard Time, though Graph tells the start in UTC.
+    **dict.fromkeys((str(number) for number in range(12, 23)), "Europe/Berlin"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_each_payload_was_planned(name):
+    assert ZONES[name[:2]] == parse_event(payload(name[:2])).event.time_zone
+
+
+@pytest.mark.parametrize(
+    ("number", "raw", "zone"),
+    [
+        ("01", {"start": {"dateTime": "2027-03-02T16:00:00Z"}}, None),
+        ("01", {"start": {"timeZone": "Mars/Olympus"}}, None),
+        ("01", {"start": {"timeZone": "America"}}, None),
+        ("01", {"start": {"timeZone": "../../etc/passwd"}}, None),
+        ("01", {"start": {"timeZone": ["UTC"]}}, None),
+        ("12", {"originalStartTimeZone": "Pacific Standard Time"}, "America/Los_Angeles"),
+        ("12", {"originalStartTimeZone": "India Standard Time"}, "Asia/Calcutta"),
+        # Graph also passes on what other clients wrote.
+        ("12", {"originalStartTimeZone": "Asia/Tokyo"}, "Asia/Tokyo"),
+        ("12", {"originalStartTimeZone": "tzone://Microsoft/Custom"}, "UTC"),
+        ("12", {"originalStartTimeZone": None}, "UTC"),
+        (
+            "12",
+            {"originalStartTimeZone": None, "start": {"timeZone": "Tokyo Standard Time"}},
+            "Asia/Tokyo",
+        ),
+        ("12", {"originalStartTimeZone": None, "start": None}, None),
+    ],
+)
+def test_time_zones_in_each_providers_words(number, raw, zone):
+    found = listed(number, **raw).event.time_zone
+    assert (zone is None) == (found is None)
+    if found is not None:
+        summer = datetime(2027, 7, 1, tzinfo=UTC)
+        same = [summer.astimezone(ZoneInfo(name)).utcoffset() for name in (zone, found)]
+        assert same[0] == same[1]
 
 
 def test_a_recurrence_without_series_id_goes_by_its_ical_uid():
