@@ -33,6 +33,7 @@ from shared.flows.meetings import (
 LOOK_BACK = timedelta(days=1)
 LOOK_AHEAD = timedelta(days=28)
 UNIQUE_BYTES = 16
+SOURCE = "api"
 
 
 def add_meeting_routes(app: APIGatewayHttpResolver, service: Service) -> None:
@@ -63,7 +64,7 @@ def _overridden(
     return act(
         service.meeting_doors(),
         meeting,
-        override=Override(choice=body.choice, set_by=set_by, set_at=now),
+        override=Override(choice=body.choice, set_by=set_by, set_at=now, source=SOURCE),
         now=now,
         unique=service.chance(UNIQUE_BYTES),
     )

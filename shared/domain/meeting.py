@@ -31,11 +31,15 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """A person's word on one occurrence or series: the choice, who set it, and when."""
+    """A person's word on one occurrence or series: the choice, who set it, when, from where.
+
+    `source` is `api`, `page` or `opt_out`.
+    """
 
     choice: Choice = Choice.AUTO
     set_by: str | None = None
     set_at: datetime | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,26 +1,91 @@
-"""The room behind a meeting link, so that passwords and tracking never split a meeting."""
+"""The room behind a meeting link, and the key of the meeting held in it.
+
+A room is named by what tells it alone: passwords, what belongs to one invitee, and tracking
+never enter. Names are golden texts, for a key at Recall is forever.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from typing import TYPE_CHECKING, Final, assert_never
+from urllib.parse import quote, unquote
+
+from shared.domain.rules import Dedupe
+from shared.domain.web_address import Address, address_of, escaped
+
+if TYPE_CHECKING:
+    from shared.domain.event import Event
 
 KEY_VERSION = "r1"
+# Recall takes 2,000 characters, an index of DynamoDB 2,048 bytes.
+KEY_BYTES_MAX: Final = 2_000
 
-_MEET_CODE = re.compile(r"^/(?:lookup/)?([a-z]{3}-?[a-z]{4}-?[a-z]{3})/?$")
-_ZOOM_NUMBER = re.compile(r"/(?:j|s|w|wc/join|wc)/(\d{9,12})")
-_TEAMS_THREAD = re.compile(r"/l/meetup-join/([^/]+)/(\d+)")
-_TEAMS_NUMBER = re.compile(r"/(?:meet|v2/meet)/(\d{9,})")
+_BEFORE_QUERY = re.compile(r"[?#]")
+_MEET_CODE = re.compile(r"^/(?:lookup/|_meet/)?([a-z]{3}-?[a-z]{4}-?[a-z]{3})/?$")
+_ZOOM_NUMBER = re.compile(r"/(?:j|s|w|wc/join|wc|launch/jc)/([0-9]{9,12})(?![0-9])")
+_ZOOM_TICKET = re.compile(r"^/ejl/([^/]+)")
+_TEAMS_HOSTS = (
+    "teams.microsoft.com",
+    "teams.live.com",
+    "teams.cloud.microsoft",
+    "teams.microsoft.us",
+)
+_TEAMS_THREAD = re.compile(r"/l/meetup-join/([^/]+)/([0-9]+)")
+_TEAMS_NUMBER = re.compile(r"/meet/([0-9]{9,})")
+_WEBEX_SITE = re.compile(r"^/([^/]+)/[a-z]+\.php$|/sites/([^/]+)/", re.IGNORECASE)
+_WEBEX_PAGE = re.compile(r"/sites/[^/]+/meeting/(?:download|info|start)/(\w+)")
+_WEBEX_PERSONAL = re.compile(r"^/(?:meet|join)/([^/]+)")
+_GOTO_HOSTS = ("meet.goto.com", "app.goto.com", "gotomeeting.com", "gotomeet.me", "gotomeet.at")
+_GOTO_NUMBER = re.compile(r"^/(?:join/|meeting/|meet/)?([0-9]{3})-?([0-9]{3})-?([0-9]{3})/?$")
 
 
-def meeting_key(*, tenant_id: str, meeting_url: str, start: datetime) -> str:
+def key_of(event: Event, *, tenant_id: str, email: str | None, dedupe: Dedupe) -> str | None:
+    """The meeting key of an event copy; None without a link.
+
+    `email` is the address of the copy's calendar, whose domain shares a bot under `domain`.
+    A calendar whose address nobody knows yet shares its bots with no other.
+    """
+    if event.meeting_url is None:
+        return None
+    return meeting_key(
+        tenant_id=tenant_id,
+        meeting_url=event.meeting_url,
+        start=event.start,
+        share=_share(event, email=email, dedupe=dedupe),
+    )
+
+
+def _share(event: Event, *, email: str | None, dedupe: Dedupe) -> str | None:
+    match dedupe:
+        case Dedupe.TENANT:
+            return None
+        case Dedupe.DOMAIN:
+            domain = (email or "").strip().lower().rpartition("@")[2]
+            return domain or event.calendar_id
+        case Dedupe.CALENDAR:
+            return event.calendar_id
+        case never:
+            assert_never(never)
+
+
+def meeting_key(
+    *, tenant_id: str, meeting_url: str, start: datetime, share: str | None = None
+) -> str:
     """Same tenant, same room, same start: one meeting. Also the deduplication key at Recall.
 
-    The tenant is percent-encoded, so that no name can reach into the parts beside it.
+    `share` narrows who has the bot in common: a domain, a calendar. No part can hold a bar, and
+    only a start holds a colon beside the room, so that nobody reaches into another part.
     """
     moment = start.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
-    return f"{KEY_VERSION}|{quote(tenant_id, safe='')}|{room(meeting_url)}|{moment}"
+    parts = [KEY_VERSION, _quoted(tenant_id), room(meeting_url), moment]
+    if share is not None:
+        parts.append(_quoted(share))
+    key = "|".join(parts)
+    if len(key.encode(errors="surrogatepass")) <= KEY_BYTES_MAX:
+        return key
+    return f"{KEY_VERSION}|sha256:{_digest(key)}|{moment}"
 
 
 def room(meeting_url: str) -> str:
@@ -28,41 +93,94 @@ def room(meeting_url: str) -> str:
 
     What is no address at all names itself: who invites writes it, and it must not stop the feed.
     """
-    try:
-        url = urlsplit(meeting_url.strip())
-    except ValueError:
-        return meeting_url.strip()
-    host = (url.hostname or "").removeprefix("www.")
-    path = unquote(url.path)
-    for platform in (_meet, _zoom, _teams):
-        name = platform(host, path)
+    address = address_of(meeting_url)
+    if address is None:
+        return escaped(_BEFORE_QUERY.split(meeting_url.strip(), maxsplit=1)[0])
+    for platform in (_meet, _zoom, _teams, _webex, _goto):
+        name = platform(address)
         if name is not None:
             return name
-    return _plain(host, path, query=url.query)
+    return _plain(address)
 
 
-def _meet(host: str, path: str) -> str | None:
-    code = _MEET_CODE.match(path.lower()) if host == "meet.google.com" else None
-    return f"meet:{code[1].replace('-', '')}" if code else None
-
-
-def _zoom(host: str, path: str) -> str | None:
-    if not f".{host}".endswith((".zoom.us", ".zoom.com", ".zoomgov.com")):
+def _meet(address: Address) -> str | None:
+    if not address.at("meet.google.com"):
         return None
-    number = _ZOOM_NUMBER.search(path)
-    return f"zoom:{number[1]}" if number else None
+    path = address.path.lower()
+    code = _MEET_CODE.match(path)
+    return f"meet:{code[1].replace('-', '')}" if code else _place(address, path)
 
 
-def _teams(host: str, path: str) -> str | None:
-    if not host.startswith("teams."):
+def _zoom(address: Address) -> str | None:
+    if not address.at("zoom.us", "zoom.com", "zoomgov.com"):
         return None
-    if thread := _TEAMS_THREAD.search(path):
-        return f"teams:{thread[1]}/{thread[2]}"
-    number = _TEAMS_NUMBER.search(path)
-    return f"teams:{number[1]}" if number else None
+    # The application's own links name the meeting in the query.
+    application = f"/j/{address.query.get('confno', '')}"
+    if number := _ZOOM_NUMBER.search(address.path) or _ZOOM_NUMBER.match(application):
+        return f"zoom:{number[1]}"
+    if ticket := _ZOOM_TICKET.match(address.path):
+        # A ticket to an event lets its holder in, and a key is no place for it.
+        return _place(address, f"/ejl/sha256:{_digest(ticket[1])}")
+    return None
 
 
-def _plain(host: str, path: str, *, query: str) -> str:
-    """Webex names a meeting in its query (MTID); everything else by its path."""
-    meeting_number = parse_qs(query).get("MTID", [""])[0]
-    return f"{host}{path.rstrip('/')}" + (f"?{meeting_number}" if meeting_number else "")
+def _teams(address: Address) -> str | None:
+    if not address.at(*_TEAMS_HOSTS):
+        return None
+    # The launcher and older clients carry the link's path behind the address of a page.
+    for text in (address.path, address.query.get("url", ""), address.fragment):
+        path = unquote(text)
+        if thread := _TEAMS_THREAD.search(path):
+            return f"teams:{escaped(unquote(thread[1]))}/{thread[2]}"
+        if number := _TEAMS_NUMBER.search(path):
+            return f"teams:{number[1]}"
+    return None
+
+
+def _webex(address: Address) -> str | None:
+    """By site and MTID whatever page starts it, by the id of its page, or by whose room it is."""
+    if not address.at("webex.com"):
+        return None
+    site = _webex_site(address)
+    if site and (meeting := address.query.get("mtid")):
+        # The page for phones serves every site.
+        host = f"{site}.webex.com" if address.host == "m.webex.com" else address.host
+        return f"{host}/{site}/j.php?{escaped(meeting)}"
+    if page := _WEBEX_PAGE.search(address.path):
+        return f"{address.host}/{site}/meeting/{page[1]}"
+    if personal := _WEBEX_PERSONAL.match(address.path):
+        return _place(address, f"/meet/{personal[1]}")
+    return None
+
+
+def _webex_site(address: Address) -> str | None:
+    found = _WEBEX_SITE.search(address.path)
+    site = (found[1] or found[2]) if found else address.query.get("siteurl")
+    return escaped(site) if site else None
+
+
+def _goto(address: Address) -> str | None:
+    if not address.at(*_GOTO_HOSTS):
+        return None
+    wanted = f"/{address.query['meetingid']}" if "meetingid" in address.query else address.path
+    number = _GOTO_NUMBER.match(wanted)
+    return f"meet.goto.com/{''.join(number.groups())}" if number else None
+
+
+def _plain(address: Address) -> str:
+    """By host and path, for a query may hold anything; an MTID is a meeting wherever it stands."""
+    name = _place(address, address.path)
+    meeting = address.query.get("mtid")
+    return f"{name}?{escaped(meeting)}" if meeting else name
+
+
+def _place(address: Address, path: str) -> str:
+    return f"{address.host.removeprefix('www.')}{escaped(path).rstrip('/')}"
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="surrogatepass")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.events import EventBus
 from shared.queue import Queue
 from shared.recall.client import RecallClient
-from shared.storage import AccountStore, CalendarStore, MeetingStore, Stores
+from shared.storage import AccountStore, CalendarStore, MeetingStore, SettingsStore, Stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class CalendarDoors:
     calendars: CalendarStore
     meetings: MeetingStore
     accounts: AccountStore
+    settings: SettingsStore
     recall: RecallClient
     queue: Queue
     bus: EventBus
@@ -29,6 +30,7 @@ class CalendarDoors:
             calendars=stores.calendars,
             meetings=stores.meetings,
             accounts=stores.accounts,
+            settings=stores.settings,
             recall=recall,
             queue=queue,
             bus=bus,

@@ -54,8 +54,9 @@ def delete_at_recall(doors: CalendarDoors, calendar_id: str) -> None:
 
 
 def forget(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
-    """Rows, claim and calendar, told to the host before each goes."""
+    """Rows, what was said of series, claim and calendar, told to the host before each goes."""
     _forget_meetings(doors, calendar, now=now)
+    doors.settings.series.forget(calendar.calendar_id)
     if calendar.account_key is not None:
         doors.accounts.release(calendar.account_key, calendar_id=calendar.calendar_id)
     doors.bus.publish((_deleted(calendar, now=now),))

@@ -15,6 +15,7 @@ def override_map(override: Override) -> dict[str, Any]:
         "choice": override.choice.value,
         "set_by": override.set_by,
         "set_at": None if override.set_at is None else stored_moment(override.set_at),
+        "source": override.source,
     }
 
 
@@ -24,4 +25,5 @@ def override_from(stored: dict[str, Any]) -> Override:
         choice=Choice(stored["choice"]),
         set_by=stored["set_by"],
         set_at=None if set_at is None else datetime.fromisoformat(set_at),
+        source=stored.get("source"),
     )

@@ -1,15 +1,15 @@
-"""The Settings table: rules per scope, and the overrides of whole series."""
+"""The Settings table: rules per scope, and what people said of whole series."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
+from shared.domain.series import Series
 from shared.storage.attributes import MapOf, MomentAttribute
-from shared.storage.overrides import override_from, override_map
+from shared.storage.series import SeriesWords
 from shared.storage.table import Table
 from shared.storage.tables import SETTINGS
 
@@ -21,24 +21,22 @@ if TYPE_CHECKING:
 
     from shared.domain.meeting import Override
 
-KEY_BYTES_MAX: Final = 2_048
-
 
 class SettingsRow(Model):
-    """`scope` is `default`, `tenant:…`, `entity:…:…` (a document) or `series:…:…` (an override)."""
+    """`scope` is `default`, `tenant:…` or `entity:…:…`; `series:…` rows are SeriesWords'."""
 
     scope = UnicodeAttribute(hash_key=True)
     document = MapOf(null=True)
-    override = MapOf(null=True)
     set_by = UnicodeAttribute(null=True)
     set_at = MomentAttribute(null=True)
 
 
 class SettingsStore:
-    """Rules documents and series overrides; see Table for what every method may raise."""
+    """Rules documents; `series` for what was said of series. See Table for what may be raised."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._table = Table(SettingsRow, connection=connection, name=name, schema=SETTINGS)
+        self.series = SeriesWords(connection, name)
 
     def rules(self, scope: str) -> dict[str, Any] | None:
         row = self._table.get(scope)
@@ -54,26 +52,18 @@ class SettingsStore:
         self._table.put(SettingsRow(scope=scope, document=document, set_by=by, set_at=at))
 
     def series_override(self, calendar_id: str, series_id: str) -> Override | None:
-        row = self._table.get(_series_scope(calendar_id, series_id))
-        return None if row is None else override_from(row.override)
+        return self.series_overrides([(calendar_id, series_id)]).get((calendar_id, series_id))
 
     def series_overrides(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Override]:
         """By (calendar_id, series_id); series without an override are left out."""
-        scopes = {_series_scope(*pair): pair for pair in pairs}
-        rows = self._table.get_many(scopes)
-        return {scopes[row.scope]: override_from(row.override) for row in rows}
+        found = self.series.of(Series(*pair) for pair in pairs)
+        return {
+            (series.calendar_id, series.series_id): words.override
+            for series, words in found.items()
+            if words.override is not None
+        }
 
     def put_series_override(  # noqa: PLR0917 - the last says itself what it is
         self, calendar_id: str, series_id: str, override: Override
     ) -> None:
-        scope = _series_scope(calendar_id, series_id)
-        self._table.put(SettingsRow(scope=scope, override=override_map(override)))
-
-
-def _series_scope(calendar_id: str, series_id: str) -> str:
-    scope = f"series:{calendar_id}:{series_id}"
-    if len(scope.encode()) <= KEY_BYTES_MAX:
-        return scope
-    # Whoever invites may choose the name, and DynamoDB would refuse the whole batch for it.
-    digest = hashlib.sha256(series_id.encode()).hexdigest()
-    return f"series:{calendar_id}:sha256:{digest}"
+        self.series.put_override(Series(calendar_id, series_id), override)

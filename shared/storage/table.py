@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -82,7 +83,9 @@ class Table(Generic[RowT]):
         self._name = name
         self._hash_key = schema.hash_key
         self._indexes = {index.name: index for index in schema.indexes}
-        connection.add_meta_table(_meta_table(name, schema))
+        # Rows of two kinds may stand in one table.
+        with suppress(ValueError):
+            connection.add_meta_table(_meta_table(name, schema))
 
     def get(self, key: str) -> RowT | None:
         with translated():

@@ -95,7 +95,14 @@ MEETINGS = Schema(
     expires="expires_at",
 )
 
-SETTINGS = Schema(variable="SETTINGS_TABLE", hash_key="scope")
+# Only what was said of series has a calendar.
+SETTINGS = Schema(
+    variable="SETTINGS_TABLE",
+    hash_key="scope",
+    indexes=(
+        Index(name="by_calendar", hash_key="calendar_id", range_key="scope", projection=KEYS_ONLY),
+    ),
+)
 
 # Only keys in the index: sealed codes and tokens exist once.
 SESSIONS = Schema(

@@ -206,7 +206,7 @@ def a_person_connects_without_a_code(watch: Watch) -> None:
     stage.come_home(confirm=False)
     (first,) = stage.recall.calendars
     stage.come_home(confirm=False)
-    stage.stores.meetings.save(meeting(first, "e1"))
+    _meet(stage, first)
     stage.recall.core.calendars.clear()
     stage.come_home(confirm=False)
     assert stage.stores.calendars.get(first) is None
@@ -218,7 +218,7 @@ def a_consent_waits_for_recall(watch: Watch) -> None:
     """It lands later: as a new calendar, on its account's own, and on one that Recall lost."""
     stage = WatchedStage(watch)
     lost = stage.connect(entity_id="u_lost").json["calendar_id"]
-    stage.stores.meetings.save(meeting(lost, "e1"))
+    _meet(stage, lost)
     kept = stage.connect(entity_id="u_kept").json["calendar_id"]
     waiting = [stage.come_home(entity_id=each) for each in ("u_new", "u_kept", "u_lost")]
     stage.recall.outage = 503
@@ -239,7 +239,7 @@ def one_account_twice(watch: Watch, *, refresh: Refresh) -> None:
     stage.settle(older)
     stage.pass_time(60)
     newer = _nameless(stage)
-    stage.stores.meetings.save(meeting(newer, "e1"))
+    _meet(stage, newer)
     stage.pass_time(2)
     refresh(stage, newer)
     assert stage.stores.calendars.get(newer) is None
@@ -311,6 +311,11 @@ def _change_minds(stage: WatchedStage, path: str, calendar_id: str) -> None:
         wanted = {"choice": "off", "scope": scope}
         assert stage.call("PUT", f"{path}/meetings/e1/override", wanted).status == 200
     assert stage.call("GET", f"{path}/meetings").status == 200
+
+
+def _meet(stage: WatchedStage, calendar_id: str) -> None:
+    stage.stores.meetings.save(meeting(calendar_id, "e1", series="s1"))
+    stage.stores.settings.put_series_override(calendar_id, "s1", Override(choice=Choice.OFF))
 
 
 def _nameless(stage: WatchedStage) -> str:

@@ -22,6 +22,7 @@ from shared.domain.calendar import CalendarStatus
 from shared.domain.connect import ConnectStatus
 from shared.domain.meeting import Assignment, Override
 from shared.domain.rules import Choice
+from shared.domain.series import Series
 from shared.errors import PermanentError, TransientError
 from shared.storage import ApiKey, Refused, StorageUnavailable, Stores, Tables, open_stores
 from shared.storage.attributes import stored_moment
@@ -81,7 +82,7 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
     ),
     "settings.series_override": (
         lambda s: s.settings.series_override("c", "s"),
-        {"GetItem": 1},
+        {"BatchGetItem": 1},
     ),
     "settings.series_overrides": (
         lambda s: s.settings.series_overrides([("c", "s")]),
@@ -89,7 +90,19 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
     ),
     "settings.put_series_override": (
         lambda s: s.settings.put_series_override("c", "s", Override()),
-        {"PutItem": 1},
+        {"GetItem": 2, "PutItem": 2},
+    ),
+    "settings.series.of": (
+        lambda s: s.settings.series.of([Series("c", "s_R20270301"), Series("c", "t")]),
+        {"BatchGetItem": 1},
+    ),
+    "settings.series.put_opt_out": (
+        lambda s: s.settings.series.put_opt_out(Series("c", "s"), opted_out=True),
+        {"GetItem": 2, "PutItem": 2},
+    ),
+    "settings.series.forget": (
+        lambda s: s.settings.series.forget("c"),
+        {"Query": 1, "DeleteItem": 1},
     ),
     "sessions.add": (lambda s: s.sessions.add(session("new")), {"PutItem": 1}),
     "sessions.get": (lambda s: s.sessions.get("x"), {"GetItem": 1}),
@@ -156,6 +169,7 @@ def test_a_method_makes_its_data_calls_and_no_other(
     filled.meetings.save(meeting(due=True))
     filled.sessions.add(session(status=ConnectStatus.WAITING))
     filled.accounts.claim("a", claim_id="1")
+    filled.settings.series.put_override(Series("c", "known"), Override())
     call, expected = CALLS[method]
     calls.clear()
 
@@ -298,7 +312,7 @@ def test_rows_are_readable_in_the_console(tables: Tables) -> None:
             event=event(series_id="s"),
             due=True,
             next_attempt=NOW,
-            override=Override(choice=Choice.ON, set_by="ada", set_at=NOW),
+            override=Override(choice=Choice.ON, set_by="ada", set_at=NOW, source="api"),
             assignment=Assignment(bot_id="b", deduplication_key="k", fingerprint="f", join_at=NOW),
             released=frozenset({"old"}),
             meeting_key="k",
@@ -315,6 +329,7 @@ def test_rows_are_readable_in_the_console(tables: Tables) -> None:
             "choice": {"S": "on"},
             "set_by": {"S": "ada"},
             "set_at": {"S": "2026-11-22T09:30:00.000000Z"},
+            "source": {"S": "api"},
         }
     }
     assert row["released"] == {"SS": ["old"]}

@@ -13,11 +13,13 @@ from shared.domain.connect import ConnectStatus
 from shared.domain.feed import Feed, OpenSweep
 from shared.domain.meeting import Override
 from shared.domain.rules import Choice
+from shared.domain.series import Series, Words
 from shared.errors import CallerError
 from shared.storage import ApiKey, Claim, Conflict, Stores
+from shared.storage.table import Table
 from tests.integration.storage_values import NOW, session
 
-OFF = Override(choice=Choice.OFF, set_by="ada", set_at=NOW)
+OFF = Override(choice=Choice.OFF, set_by="ada", set_at=NOW, source="api")
 
 
 def _nested(levels: int) -> dict[str, Any]:
@@ -100,6 +102,110 @@ def test_a_series_may_have_a_name_beyond_the_length_of_a_key(stores: Stores) -> 
     stores.settings.put_series_override("c", long, OFF)
 
     assert stores.settings.series_overrides([("c", long), ("c", long + "x")]) == {("c", long): OFF}
+
+
+def _split(moment: str = "", *, calendar_id: str = "c") -> Series:
+    return Series(calendar_id, f"abc_R{moment}" if moment else "abc")
+
+
+ON = replace(OFF, choice=Choice.ON)
+AUTO = replace(OFF, choice=Choice.AUTO)
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ({"": OFF}, {"": OFF, "20270301": OFF, "20270401T150000": OFF}),
+        ({"20270301": OFF}, {"": None, "20270301": OFF, "20270401T150000": OFF}),
+        ({"20270401T150000": OFF}, {"": None, "20270301": None, "20270401T150000": OFF}),
+        ({"": OFF, "20270301": ON}, {"": OFF, "20270301": ON, "20270401T150000": ON}),
+        ({"20270301": ON, "": OFF}, {"": OFF, "20270301": ON, "20270401T150000": ON}),
+        ({"": OFF, "20270301": AUTO}, {"": OFF, "20270301": AUTO, "20270401T150000": AUTO}),
+        ({"": OFF, "20270401T150000": ON}, {"": OFF, "20270301": OFF, "20270401T150000": ON}),
+    ],
+)
+def test_what_is_cut_off_a_series_keeps_the_word_on_it(
+    stores: Stores, said: dict[str, Override], heard: dict[str, Override | None]
+) -> None:
+    for moment, override in said.items():
+        stores.settings.series.put_override(_split(moment), override)
+
+    found = stores.settings.series.of(_split(moment) for moment in heard)
+
+    assert heard == {moment: found.get(_split(moment), Words()).override for moment in heard}
+    assert {} == stores.settings.series.of([_split("20270301", calendar_id="other")])
+    assert heard == {
+        moment: stores.settings.series_override("c", _split(moment).series_id) for moment in heard
+    }
+
+
+def test_an_invitation_keeps_its_word_in_a_calendar_with_other_ids(stores: Stores) -> None:
+    first = Series("c", "AAMk1", "abc@google.com")
+    later = Series("c", "AAMk2", "abc_R20270301T150000@google.com")
+    stores.settings.series.put_override(first, OFF)
+
+    assert {later: Words(override=OFF)} == stores.settings.series.of([later])
+    assert OFF == stores.settings.series_override("c", "AAMk1")
+
+
+def test_a_series_own_word_counts_whatever_its_ical_uid_says(stores: Stores) -> None:
+    stores.settings.series.put_override(Series("c", "AAMk2", "abc_R20270301@google.com"), OFF)
+
+    for uid in ("", "other@google.com", "abc@google.com"):
+        series = Series("c", "AAMk2", uid)
+        assert {series: Words(override=OFF)} == stores.settings.series.of([series])
+
+
+def test_an_opt_out_stands_beside_the_override(stores: Stores) -> None:
+    words = stores.settings.series
+    words.put_opt_out(_split(), opted_out=True)
+    words.put_override(_split(), ON)
+    later = _split("20270301")
+    assert {later: Words(override=ON, opted_out=True)} == words.of([later])
+
+    words.put_opt_out(later, opted_out=False)
+    assert {
+        _split(): Words(override=ON, opted_out=True),
+        later: Words(override=ON),
+    } == words.of([_split(), later])
+
+
+def test_what_was_said_of_its_series_goes_with_a_calendar(stores: Stores) -> None:
+    words = stores.settings.series
+    for calendar_id in ("c", "kept"):
+        words.put_override(_split("20270301", calendar_id=calendar_id), OFF)
+        words.put_opt_out(Series(calendar_id, "other"), opted_out=True)
+    stores.settings.put_rules("default", {}, by="k1", at=NOW)
+
+    words.forget("c")
+    words.forget("nobody")
+
+    for calendar_id, left in (("c", 0), ("kept", 3)):
+        series = [
+            _split("20270301", calendar_id=calendar_id),
+            _split("20270401", calendar_id=calendar_id),
+            Series(calendar_id, "other"),
+        ]
+        assert left == len(words.of(series))
+    assert {} == stores.settings.rules("default")
+
+
+def test_two_words_at_once_are_both_kept(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another word is written between the reading and the writing of this one."""
+    words, read = stores.settings.series, Table.get
+    others = [_split("20270401"), _split("20270501")]
+
+    def read_late(table: Table[Any], key: str) -> Any:
+        row = read(table, key)
+        if key == "series:c:abc" and others:
+            words.put_override(others.pop(), ON)
+        return row
+
+    monkeypatch.setattr(Table, "get", read_late)
+    words.put_override(_split("20270301"), OFF)
+
+    wanted = {_split("20270301"): OFF, _split("20270401"): ON, _split("20270501"): ON}
+    assert wanted == {one: said.override for one, said in words.of(wanted).items()}
 
 
 def test_a_session_moves_on_under_its_lock(stores: Stores) -> None:
