@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -389,14 +389,20 @@ def test_a_released_meeting_has_no_bot(
     scene.keep(wanted())
     scene.at(NOON - left)
     for _ in range(60):
-        try:
-            scene.keeper.release(KEY)
-        except TransientError as error:
-            assert 15 == error.retry_after
-            scene.at(scene.clock.now() + timedelta(seconds=15))
-        else:
+        if released(scene, retry_after=15):
             break
+        scene.at(scene.clock.now() + timedelta(seconds=15))
     assert ([], None) == (scene.live, scene.claims.get(KEY))
+
+
+def released(scene: Scene, *, retry_after: float) -> bool:
+    """Whether the release is finished."""
+    with suppress(TransientError):
+        scene.keeper.release(KEY)
+        return True
+    (claim,) = scene.claims.due(now=scene.clock.now() + HOUR, limit=10)
+    assert scene.clock.now() + timedelta(seconds=retry_after) == claim.next_attempt
+    return False
 
 
 def test_a_release_that_cannot_end_yet_is_due(scene: Scene) -> None:
@@ -443,3 +449,188 @@ def test_a_bot_wanted_again_while_it_leaves_is_replaced(scene: Scene) -> None:
         scene.keeper.release(KEY)
     second = scene.keep(wanted())
     assert first.bot_id != second.bot_id == scene.bot.bot_id
+
+
+# Crashes: the process is gone right after any effect on Recall or the table.
+
+
+class Crash(BaseException):
+    """Nothing catches this."""
+
+
+class Mortality:
+    """Dies right after its `last`-th effect; `answered`: the answer of a call is lost first."""
+
+    def __init__(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.effects = 0
+        self.last = 0
+        call, handle = BaseClient._make_api_call, scene.recall.handle
+
+        def api_call(client: BaseClient, name: str, arguments: Any) -> Any:
+            answer = call(client, name, arguments)
+            if name in {"PutItem", "UpdateItem", "DeleteItem"}:
+                self.had_effect()
+            return answer
+
+        def counted(request: Request) -> Response:
+            answer = handle(request)
+            if request.method != "GET":
+                self.had_effect()
+            return answer
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", api_call)
+        monkeypatch.setattr(scene.adapter, "_handle", counted)
+
+    def had_effect(self) -> None:
+        self.effects += 1
+        if self.effects == self.last:
+            raise Crash
+
+
+def survive(deed: Callable[[], object]) -> bool:
+    """Whether it went through."""
+    try:
+        deed()
+    except Crash:
+        return False
+    return True
+
+
+def settle(scene: Scene, wanted_now: Wanted | None) -> None:
+    """What the scheduler does with due claims: keep what is wanted, release the rest."""
+    for _ in range(20):
+        scene.at(scene.clock.now() + SETTLED_AFTER)
+        due = scene.claims.due(now=scene.clock.now(), limit=50)
+        if not due:
+            return
+        for claim in due:
+            if wanted_now is not None and claim.meeting_key == wanted_now.meeting_key:
+                scene.keep(wanted_now)
+            else:
+                scene.keeper.release(claim.meeting_key)
+    raise AssertionError("claims stay due")
+
+
+FIRST = wanted()
+LATER = moved(NOON + HOUR)
+LAST = moved(NOON + 2 * HOUR)
+EFFECTS_MAX = 12
+STORIES: dict[str, Callable[[Scene], object]] = {
+    "make": lambda scene: scene.keep(FIRST),
+    "change": lambda scene: scene.keep(renamed("New")),
+    "move": lambda scene: scene.keep(LATER, KEY),
+    "replace": lambda scene: scene.keep(wanted(start=START + 5 * MINUTE)),
+    "release": lambda scene: scene.keeper.release(KEY),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_crash_after_any_effect_is_repeated_without_harm(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, story: str
+) -> None:
+    death = Mortality(scene, monkeypatch)
+    for last in range(1, EFFECTS_MAX + 1):
+        if story != "make":
+            scene.keep(FIRST)
+        death.effects, death.last = 0, last
+        survived = survive(lambda: STORIES[story](scene))
+        death.last = 0
+        STORIES[story](scene)
+        assert (0 if story == "release" else 1) == len(scene.live)
+        for bot in scene.live:
+            scene.keeper.release(bot.metadata["rollcall_meeting"])
+        assert ([], None) == (scene.live, scene.claims.get(KEY))
+        if survived:
+            return
+    raise AssertionError("more effects than were crashed")
+
+
+@pytest.mark.parametrize("last", range(1, EFFECTS_MAX + 1))
+@pytest.mark.parametrize("then", [FIRST, LATER, LAST, None], ids=["back", "on", "further", "off"])
+def test_a_world_that_changes_after_a_crash_ends_with_what_is_wanted(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, last: int, then: Wanted | None
+) -> None:
+    death = Mortality(scene, monkeypatch)
+    scene.keep(FIRST)
+    death.effects, death.last = 0, last
+    moved_on = survive(lambda: scene.keep(LATER, KEY))
+    death.last = 0
+    # A row remembers the key that it last heard back from.
+    before = LATER.meeting_key if moved_on else KEY
+    if then is None:
+        scene.keeper.release(before)
+    else:
+        scene.keep(then, before)
+    settle(scene, then)
+    names = [bot.metadata["rollcall_meeting"] for bot in scene.live]
+    assert ([] if then is None else [then.meeting_key]) == names
+
+
+KINDS = [None, *(kind for kind in FaultKind if kind is not FaultKind.ANSWER)]
+DEEDS = st.tuples(
+    st.sampled_from(["first", "renamed", "later", "pulled", "off"]),
+    st.sampled_from(KINDS),
+    st.sampled_from(["POST", "PATCH", "DELETE", "GET"]),
+    st.integers(min_value=0, max_value=8),
+    st.sampled_from([timedelta(0), MINUTE, 56 * MINUTE]),
+)
+WISHES: dict[str, Wanted | None] = {
+    "first": FIRST,
+    "renamed": renamed("New"),
+    "later": LATER,
+    "pulled": wanted(start=NOON - 30 * MINUTE),
+    "off": None,
+}
+
+
+@given(deeds=st.lists(DEEDS, min_size=1, max_size=5))
+@settings(max_examples=60)
+def test_whatever_fails_there_is_one_bot_where_wanted(
+    tables: ClaimStore, deeds: list[tuple[str, FaultKind | None, str, int, timedelta]]
+) -> None:
+    scene = Scene(tables)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        death = Mortality(scene, monkeypatch)
+        held_under: str | None = None
+        for wish, kind, method, last, pause in deeds:
+            if kind is not None:
+                scene.fail(kind, method=method)
+            death.effects, death.last = 0, last
+            held_under = attempt(scene, WISHES[wish], held_under)
+            one_each(scene)
+            scene.at(scene.clock.now() + pause)
+        death.last, scene.adapter.faults = 0, None
+        final = WISHES[deeds[-1][0]]
+        attempt(scene, final, held_under, patient=True)
+        settle(scene, final)
+        names = [bot.metadata["rollcall_meeting"] for bot in scene.live]
+        assert ([] if final is None else [final.meeting_key]) == names
+        clean(scene)
+
+
+def attempt(
+    scene: Scene, wish: Wanted | None, held_under: str | None, *, patient: bool = False
+) -> str | None:
+    """One turn of a row, or as many as it takes; answers the key that the row remembers."""
+    for _ in range(20 if patient else 1):
+        try:
+            if wish is None:
+                if held_under is not None:
+                    scene.keeper.release(held_under)
+                return None
+            scene.keep(wish, held_under)
+        except (Crash, RollcallError):
+            scene.at(scene.clock.now() + timedelta(seconds=15))
+        else:
+            return wish.meeting_key
+    return held_under
+
+
+def one_each(scene: Scene) -> None:
+    keys = [bot.metadata["rollcall_meeting"] for bot in scene.live]
+    assert len(set(keys)) == len(keys)
+
+
+def clean(scene: Scene) -> None:
+    for claim in scene.claims.starting(start=START - 24 * HOUR, end=START + 72 * HOUR):
+        scene.claims.remove(claim)
