@@ -235,6 +235,7 @@ class Stack:
         names = {
             "ACCOUNTS_TABLE": self.tables.accounts,
             "CALENDARS_TABLE": self.tables.calendars,
+            "CLAIMS_TABLE": self.tables.claims,
             "CONNECT_SESSIONS_TABLE": self.tables.sessions,
             "MEETINGS_TABLE": self.tables.meetings,
             "SETTINGS_TABLE": self.tables.settings,

@@ -29,6 +29,7 @@ from shared.storage.tables import (
     ALL,
     API_KEYS,
     CALENDARS,
+    CLAIMS,
     KEYS_ONLY,
     MEETINGS,
     SESSIONS,
@@ -43,6 +44,7 @@ START_SECONDS = 30
 STORED = {
     "calendars": CALENDARS,
     "meetings": MEETINGS,
+    "claims": CLAIMS,
     "settings": SETTINGS,
     "sessions": SESSIONS,
     "accounts": ACCOUNTS,

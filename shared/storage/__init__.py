@@ -3,6 +3,7 @@
 from shared.storage.accounts import AccountStore, Claim
 from shared.storage.api_keys import ApiKey, ApiKeyStore
 from shared.storage.calendars import CalendarStore
+from shared.storage.claims import ClaimStore
 from shared.storage.errors import Conflict, Refused, StorageUnavailable
 from shared.storage.meetings import MeetingStore
 from shared.storage.pages import Page
@@ -18,6 +19,7 @@ __all__ = [
     "ApiKeyStore",
     "CalendarStore",
     "Claim",
+    "ClaimStore",
     "Conflict",
     "MeetingStore",
     "Page",

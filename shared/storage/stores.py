@@ -9,6 +9,7 @@ from shared.errors import PermanentError
 from shared.storage.accounts import AccountStore
 from shared.storage.api_keys import ApiKeyStore
 from shared.storage.calendars import CalendarStore
+from shared.storage.claims import ClaimStore
 from shared.storage.meetings import MeetingStore
 from shared.storage.sessions import SessionStore
 from shared.storage.settings import SettingsStore
@@ -39,6 +40,10 @@ class Stores:
     @cached_property
     def meetings(self) -> MeetingStore:
         return MeetingStore(self._connection, _named(self._tables.meetings, "meetings"))
+
+    @cached_property
+    def claims(self) -> ClaimStore:
+        return ClaimStore(self._connection, _named(self._tables.claims, "claims"))
 
     @cached_property
     def settings(self) -> SettingsStore:

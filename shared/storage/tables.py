@@ -21,6 +21,7 @@ class Tables:
     host: str | None = None
     calendars: str | None = None
     meetings: str | None = None
+    claims: str | None = None
     settings: str | None = None
     sessions: str | None = None
     accounts: str | None = None
@@ -34,6 +35,7 @@ class Tables:
             region=settings["AWS_REGION"],
             calendars=settings.get("CALENDARS_TABLE"),
             meetings=settings.get("MEETINGS_TABLE"),
+            claims=settings.get("CLAIMS_TABLE"),
             settings=settings.get("SETTINGS_TABLE"),
             sessions=settings.get("CONNECT_SESSIONS_TABLE"),
             accounts=settings.get("ACCOUNTS_TABLE"),
@@ -104,6 +106,18 @@ SETTINGS = Schema(
     ),
 )
 
+CLAIMS = Schema(
+    variable="CLAIMS_TABLE",
+    hash_key="meeting_key",
+    indexes=(
+        Index(name="by_bot", hash_key="bot_id", range_key="meeting_key", projection=KEYS_ONLY),
+        Index(name="by_day", hash_key="day", range_key="start_time", projection=KEYS_ONLY),
+        Index(name="by_due", hash_key="due", range_key="next_attempt", projection=KEYS_ONLY),
+    ),
+    expires="expires_at",
+)
+
+
 # Only keys in the index: sealed codes and tokens exist once.
 SESSIONS = Schema(
     variable="CONNECT_SESSIONS_TABLE",
@@ -124,6 +138,7 @@ IDEMPOTENCY = Schema(variable="IDEMPOTENCY_TABLE", hash_key="id", expires="expir
 SCHEMAS = (
     CALENDARS,
     MEETINGS,
+    CLAIMS,
     SETTINGS,
     SESSIONS,
     ACCOUNTS,

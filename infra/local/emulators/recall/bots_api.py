@@ -103,7 +103,8 @@ class BotsApi:
             return self._unknown()
         if bot.state in _FINISHED:
             return refusal(400, "cannot_command_completed_bot")
-        if bot.waiting and bot.join_at - self._core.now() > WARM_UP:
+        far = bot.join_at - self._core.now() > WARM_UP
+        if bot.waiting and (far or self._core.switches.leave_before_join == "refused"):
             return refusal(400, "cannot_command_unstarted_bot")
         self._fleet.leave_call(bot)
         return json_answer(200, self._shown(bot))
@@ -120,10 +121,12 @@ class BotsApi:
             return refusal(400, "update_bot_failed", detail="The bot belongs to an event.")
         if not bot.waiting:
             return refusal(400, "update_bot_failed", detail="The bot was already sent.")
+        near = bot.join_at - now <= WARM_UP
+        if near and self._core.switches.late_patch == "refused":
+            return refusal(400, "update_bot_failed", detail="Not enough time.")
         if "join_at" not in changes:
             return None
         wanted = changes["join_at"]
-        near = bot.join_at - now <= WARM_UP
         if near or wanted is None or parse_time(wanted) - now <= WARM_UP:
             return refusal(400, "update_bot_failed", detail="Not enough time.")
         return None

@@ -74,6 +74,10 @@ class Switches:
     """`DELETE /bot/{id}/` on the bot of an event: what becomes of `bots[]`."""
     late_delete_status: Literal[405, 400] = 405
     """Status of `DELETE /bot/{id}/` after dispatch (`cannot_delete_bot`)."""
+    late_patch: Literal["accepted", "refused"] = "accepted"
+    """PATCH of a bot that joins within ten minutes, without `join_at`: taken, or a 400."""
+    leave_before_join: Literal["ends", "refused"] = "ends"
+    """leave_call for a bot that joins within ten minutes: it ends, or it is too early still."""
     error_body: Literal["detail", "message", "html", "empty"] = "detail"
     """Body of 404, 409, 429 and 507."""
     retry_after_on_507: int | None = 30
