@@ -80,7 +80,7 @@ def scheduled(
             join_at=ours.start,
         )
         released = row.released - {ours.bot_id}
-        tried = replace(tried, assignment=assignment, released=released)
+        tried = replace(tried, assignment=assignment.hearing(row.assignment), released=released)
     return _settled(tried, around, fresh=False)
 
 

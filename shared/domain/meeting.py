@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.decision import Decision
@@ -15,13 +15,36 @@ LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What we last asked Recall to do for an event; `state` is open (`scheduled`, bot codes)."""
+    """What we last asked Recall to do for an event, and how far the bot says it has come.
+
+    `state` is open (`scheduled`, bot codes), `recording` the furthest code of its recordings;
+    their `_at` is Recall's clock of the report.
+    """
 
     bot_id: str
     deduplication_key: str
     fingerprint: str
     join_at: datetime
     state: str = "scheduled"
+    state_at: datetime | None = None
+    recording: str | None = None
+    recording_at: datetime | None = None
+
+    def asked(self) -> Assignment:
+        """Only what we asked for, without what the bot reported."""
+        return replace(self, state="", state_at=None, recording=None, recording_at=None)
+
+    def hearing(self, other: Assignment | None) -> Assignment:
+        """With what the same bot reported before."""
+        if other is None or other.bot_id != self.bot_id:
+            return self
+        return replace(
+            self,
+            state=other.state,
+            state_at=other.state_at,
+            recording=other.recording,
+            recording_at=other.recording_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

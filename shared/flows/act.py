@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 CALLS_IN_FLIGHT = 8
 BATCH_ROWS = 64
 METADATA_KEY = "rollcall_meeting"
+METADATA_EVENT = "rollcall_event"
 RATE_BUDGET = "rate_budget"
 CREDIT_RETRY_SECONDS = 60.0
 
@@ -194,7 +195,10 @@ class Actor:
         config = {
             **action.bot.config,
             "bot_name": action.bot.bot_name,
-            "metadata": {METADATA_KEY: action.deduplication_key},
+            "metadata": {
+                METADATA_KEY: action.deduplication_key,
+                METADATA_EVENT: row.event.event_id,
+            },
         }
         return self._recall.schedule_bot(
             row.event.event_id, deduplication_key=action.deduplication_key, bot_config=config

@@ -138,6 +138,8 @@ class MeetingStore:
 
     def of_key(self, meeting_key: str, *, limit: int = 100) -> list[Meeting]:
         """The event copies behind one meeting, read consistently."""
+        if not 0 < len(meeting_key.encode()) <= INDEX_KEY_BYTES_MAX:
+            return []
         hints = self._table.select(Selection(index="by_key", value=meeting_key), limit=limit)
         rows = self._table.get_many(hint.event_id for hint in hints.items)
         return [_meeting(row) for row in rows if row.meeting_key == meeting_key]
@@ -335,8 +337,18 @@ def _assignment_map(assignment: Assignment) -> dict[str, Any]:
         "fingerprint": assignment.fingerprint,
         "join_at": stored_moment(assignment.join_at),
         "state": assignment.state,
+        **_heard_map(assignment),
     }
 
 
+def _heard_map(assignment: Assignment) -> dict[str, str]:
+    """What the bot reported, as far as it did."""
+    moments = {"state_at": assignment.state_at, "recording_at": assignment.recording_at}
+    heard = {name: stored_moment(moment) for name, moment in moments.items() if moment}
+    return {**heard, **({"recording": assignment.recording} if assignment.recording else {})}
+
+
 def _assignment(stored: dict[str, Any]) -> Assignment:
-    return Assignment(**{**stored, "join_at": datetime.fromisoformat(stored["join_at"])})
+    moments = {"join_at", "state_at", "recording_at"} & stored.keys()
+    read = {name: datetime.fromisoformat(stored[name]) for name in moments}
+    return Assignment(**{**stored, **read})
