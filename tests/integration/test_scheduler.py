@@ -344,4 +344,4 @@ def test_what_a_bot_reports_moves_its_meeting_forward(stack: Stack, owner: Accou
     assert row.assignment is not None
     assert "in_call_recording" == row.assignment.state
     codes = [detail["code"] for name, detail in stack.notices if name == "bot.status"]
-    assert "in_call_recording" == codes[-1]
+    assert ["in_call_recording", "recording.processing"] == codes[-2:]
