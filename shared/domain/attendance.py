@@ -64,7 +64,9 @@ def attendance(state: str, *, code: str, sub_code: str | None) -> Attendance:
     without a known sub code, a fatal bot never joined; one that left did, unless it was last
     seen in the waiting room.
     """
-    if phase_of(state) >= Phase.IN_CALL:
+    # `done` says nothing of the way there, and may have overtaken the report of the call's end.
+    overtaken = state == "done" and code == "call_ended"
+    if phase_of(state) >= Phase.IN_CALL and not overtaken:
         return Attendance.JOINED
     known = _BY_SUB_CODE.get(sub_code or "")
     if known is not None:

@@ -58,6 +58,11 @@ def phase_of(state: str) -> Phase:
     return _PHASES.get(state, Phase.EXPECTED)
 
 
+def is_known(code: str) -> bool:
+    """Whether a code says how far a bot has come."""
+    return code in _PHASES
+
+
 def moved(assignment: Assignment, report: BotEvent) -> Assignment:
     """The assignment after a report, in whatever order reports come.
 
@@ -79,7 +84,7 @@ def is_news(assignment: Assignment, report: BotEvent) -> bool:
     """
     if report.about_recording or moved(assignment, report) != assignment:
         return True
-    aside = report.code not in _PHASES or report.sub_code == _OUTSIDE_STILL
+    aside = not is_known(report.code) or report.sub_code == _OUTSIDE_STILL
     return aside and phase_of(assignment.state) < Phase.OVER
 
 

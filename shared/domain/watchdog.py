@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.domain.attendance import NOT_ADMITTED, Attendance, attendance, missed_reason
-from shared.domain.bot_state import ABSENT, Phase, phase_of
+from shared.domain.bot_state import ABSENT, Phase, is_known, phase_of
 
 LOOK_AFTER_START: Final = timedelta(minutes=5)
 LOOK_AGAIN: Final = timedelta(minutes=5)
@@ -71,6 +71,9 @@ def finding(
     if answer is None:
         return _absent(state, UNKNOWN_TO_RECALL)
     status = answer.status or "ready"
+    if not is_known(status):
+        # A breakout room, expired media, a new word: no ground for an alarm.
+        return Finding(presence=Presence.JOINED, state=state)
     phase = phase_of(status)
     if phase >= Phase.LEFT:
         return _ended(state, status, sub_code=answer.sub_code)

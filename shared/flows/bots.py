@@ -94,8 +94,7 @@ class BotReports:
         self, row: Meeting, assignment: Assignment, *, report: BotEvent, calendar: Calendar
     ) -> None:
         """Tell, then store: a crash in between tells twice, with the same id."""
-        if is_news(assignment, report):
-            self._bus.publish(_notices(row, assignment, report=report, calendar=calendar))
+        self._bus.publish(_notices(row, assignment, report=report, calendar=calendar))
         after = moved(assignment, report)
         if after != assignment:
             self._stores.meetings.save(replace(row, assignment=after))
@@ -116,7 +115,8 @@ def _notices(
         recording_id=report.recording_id,
     )
     missed = _missed(row, assignment, report=report, calendar=calendar)
-    return [status, missed] if missed else [status]
+    told = [status] if is_news(assignment, report) else []
+    return [*told, missed] if missed else [*told]
 
 
 def _missed(
