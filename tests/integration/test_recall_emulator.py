@@ -26,6 +26,7 @@ from infra.local.emulators.recall import (
     Timings,
 )
 from infra.local.emulators.recall.contract import published
+from infra.local.emulators.recall.fleet import Fate
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -943,6 +944,7 @@ class TestBots:
         bot = self.create(stage, ahead=timedelta(hours=1))
         stage.passes(hours=1, seconds=3)
         stage.world.fleet.kick(bot["id"])
+        stage.passes()
         (ended,) = stage.mailed("bot.call_ended")
         assert "bot_kicked_from_waiting_room" == ended["data"]["data"]["sub_code"]
 
@@ -1103,6 +1105,7 @@ class TestWebhooks:
             stage.world.fleet.break_out(bot.bot_id, step)
         stage.passes(hours=1)
         stage.world.fleet.delete_recording(bot.bot_id)
+        stage.passes()
         bodies = stage.mailed()
         sent = {body["event"] for body in bodies}
         assert {"bot.breakout_room_left", "recording.failed", "recording.deleted"} <= sent
