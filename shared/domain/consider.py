@@ -166,4 +166,5 @@ def _confirmed(row: Meeting, *, now: datetime) -> Assignment | None:
     ours = matching_bot(row, deduplication_key=row.assignment.deduplication_key)
     if ours is None:
         return None
-    return replace(row.assignment, bot_id=ours.bot_id, join_at=ours.start)
+    confirmed = replace(row.assignment.asked(), bot_id=ours.bot_id, join_at=ours.start)
+    return confirmed.hearing(row.assignment)

@@ -31,8 +31,8 @@ class Assignment:
     recording_at: datetime | None = None
 
     def asked(self) -> Assignment:
-        """Only what we asked for, without what the bot reported."""
-        return replace(self, state="", state_at=None, recording=None, recording_at=None)
+        """Only what we asked for, as if the bot had reported nothing."""
+        return replace(self, state="scheduled", state_at=None, recording=None, recording_at=None)
 
     def hearing(self, other: Assignment | None) -> Assignment:
         """With what the same bot reported before."""

@@ -269,6 +269,11 @@ def test_copies_of_one_meeting_share_a_key(stores: Stores) -> None:
     assert [m.event.event_id for m in stores.meetings.of_key("k1")] == ["assigned"]
 
 
+@pytest.mark.parametrize("key", ["", "k" * 2_049, "é" * 1_025])
+def test_what_cannot_be_a_key_has_no_copies(stores: Stores, key: str) -> None:
+    assert [] == stores.meetings.of_key(key)
+
+
 def test_many_are_read_at_once(stores: Stores) -> None:
     ids = [f"e{number}" for number in range(120)]
     for event_id in ids:
