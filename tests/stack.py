@@ -27,6 +27,7 @@ from shared.observability import Log
 from shared.recall import new_session
 from shared.secrets import SecretStore
 from shared.storage import open_stores
+from tests.notices import check_notice
 from tests.tables import REGION, create_tables
 from tests.virtual_queue import VirtualQueue
 
@@ -221,7 +222,9 @@ class Stack:
 
     def _put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         for entry in Entries:
-            self.notices.append((entry["DetailType"], json.loads(entry["Detail"])))
+            name, detail = entry["DetailType"], json.loads(entry["Detail"])
+            check_notice(name, detail)
+            self.notices.append((name, detail))
         return {"FailedEntryCount": 0, "Entries": [{} for _ in Entries]}
 
     def _environment(self, feed_mode: str) -> dict[str, str]:

@@ -127,7 +127,7 @@ def compose(
     )
     return Service(
         sweeper=sweeper,
-        bots=BotReports(stores, bus),
+        bots=BotReports(recall, stores, bus=bus, clock=clock),
         doors=doors,
         queue=queue,
         log=log,

@@ -11,7 +11,8 @@ from shared.domain.moment import parse_moment
 if TYPE_CHECKING:
     from datetime import datetime
 
-BOT_EVENTS: Final = frozenset(
+# Every event that moves a bot, tells of a breakout room, or moves a recording.
+REPORTS: Final = frozenset(
     {
         "bot.joining_call",
         "bot.in_waiting_room",
@@ -26,6 +27,11 @@ BOT_EVENTS: Final = frozenset(
         "bot.breakout_room_left",
         "bot.breakout_room_opened",
         "bot.breakout_room_closed",
+        "recording.processing",
+        "recording.paused",
+        "recording.done",
+        "recording.failed",
+        "recording.deleted",
     }
 )
 
@@ -47,8 +53,10 @@ def message_of(body: bytes, *, received_at: datetime) -> Message | None:
             return CalendarUpdate(calendar_id=_text(data, "calendar_id"), received_at=received_at)
         case "bot.status_change":
             return _legacy_bot_event(data, received_at=received_at)
-        case _ if event in BOT_EVENTS:
+        case _ if event in REPORTS:
             return _bot_event(event, data, received_at=received_at)
+        case _ if event.startswith(("bot.", "recording.")):
+            return _perhaps_bot_event(event, data, received_at=received_at)
         case _:
             return None
 
@@ -63,16 +71,37 @@ def _content(body: bytes) -> dict[str, Any]:
     return content
 
 
+def _perhaps_bot_event(
+    event: str, data: dict[str, Any], *, received_at: datetime
+) -> BotEvent | None:
+    """Recall adds events without notice: news when it reads like the others (bot.log does not)."""
+    try:
+        return _bot_event(event, data, received_at=received_at)
+    except UnreadableError:
+        return None
+
+
 def _bot_event(event: str, data: dict[str, Any], *, received_at: datetime) -> BotEvent:
     bot, status = _object(data, "bot"), _object(data, "data")
+    recording = _object(data, "recording") if event.startswith("recording.") else None
     return BotEvent(
         event=event,
         bot_id=_text(bot, "id"),
         code=_text(status, "code"),
-        sub_code=_text(status, "sub_code") if status.get("sub_code") else None,
+        sub_code=_sub_code(status),
         updated_at=parse_moment(status.get("updated_at")) or received_at,
         metadata=text_items(bot.get("metadata")),
+        recording_id=_text(recording, "id") if recording is not None else None,
     )
+
+
+def _sub_code(status: dict[str, Any]) -> str | None:
+    """Why, in a word; a recording that failed keeps it in `error`."""
+    if status.get("sub_code"):
+        return _text(status, "sub_code")
+    error = status.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) and code else None
 
 
 def _legacy_bot_event(data: dict[str, Any], *, received_at: datetime) -> BotEvent:
@@ -85,6 +114,7 @@ def _legacy_bot_event(data: dict[str, Any], *, received_at: datetime) -> BotEven
         code=code,
         sub_code=_text(status, "sub_code") if status.get("sub_code") else None,
         updated_at=parse_moment(status.get("created_at")) or received_at,
+        metadata=None,
     )
 
 

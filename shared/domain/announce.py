@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
 from shared.domain.calendar import Calendar
-from shared.domain.meeting import Assignment, Meeting
+from shared.domain.meeting import Meeting
 from shared.domain.notice import BotCancelled, BotRescheduled, BotScheduled, MeetingMissed, Notice
 
 
@@ -65,7 +65,7 @@ def _bot_change(step: Step, about: _About) -> BotScheduled | BotRescheduled | Bo
         return BotScheduled(
             **about, bot_id=after.bot_id, start_time=start, join_at=after.join_at, reason=reason
         )
-    if _same(before, after):
+    if before.asked() == after.asked():
         return None
     return BotRescheduled(
         **about,
@@ -74,8 +74,3 @@ def _bot_change(step: Step, about: _About) -> BotScheduled | BotRescheduled | Bo
         join_at=after.join_at,
         previous_bot_id=before.bot_id if before.bot_id != after.bot_id else None,
     )
-
-
-def _same(before: Assignment, after: Assignment) -> bool:
-    """Equal in all but the state that the bot itself reports."""
-    return before == replace(after, state=before.state)

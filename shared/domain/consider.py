@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.bot_state import SCHEDULED, is_over
+from shared.domain.bot_state import is_outside, is_over
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.decision import Circumstances, Decision, decide
 from shared.domain.event import Answer, Event, owned_by
@@ -323,7 +323,7 @@ def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundin
     """The row with another bot, or none; one that had begun to start must be asked to leave."""
     before = row.assignment
     if before is not None and assignment is not None and before.bot_id == assignment.bot_id:
-        return replace(row, assignment=replace(assignment, state=before.state))
+        return replace(row, assignment=assignment.hearing(before))
     leaving = row.leaving
     if before is not None and _may_join(before, now=around.now):
         company = _company(row, None, around=around)
@@ -333,10 +333,7 @@ def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundin
 
 def _may_join(assigned: Assignment, *, now: datetime) -> bool:
     """It is about to start or knocks at the door; one inside the call ends with the call."""
-    return assigned.join_at - now <= WARM_UP and assigned.state in _OUTSIDE
-
-
-_OUTSIDE = frozenset({SCHEDULED, "joining_call", "in_waiting_room"})
+    return assigned.join_at - now <= WARM_UP and is_outside(assigned.state)
 
 
 def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
@@ -382,4 +379,5 @@ def _confirmed(row: Meeting, around: Surroundings) -> Assignment | None:
     ours = matching_bot(row, deduplication_key=assigned.deduplication_key)
     if ours is None:
         return None
-    return replace(assigned, bot_id=ours.bot_id, join_at=ours.start)
+    confirmed = replace(assigned.asked(), bot_id=ours.bot_id, join_at=ours.start)
+    return confirmed.hearing(assigned)

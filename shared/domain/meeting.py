@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.decision import Decision
@@ -16,9 +16,11 @@ VETOED = "vote.veto"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What we last asked Recall to do for an event; `state` is open (`scheduled`, bot codes).
+    """What we last asked Recall to do for an event, and how far the bot says it has come.
 
-    `by` tells whose the bot is: the event's at Recall, or one of ours under a claim.
+    `state` is open (`scheduled`, bot codes), `recording` the furthest code of its recordings;
+    their `_at` is Recall's clock of the report. `by` tells whose the bot is: the event's at
+    Recall, or one of ours under a claim.
     """
 
     bot_id: str
@@ -27,6 +29,25 @@ class Assignment:
     join_at: datetime
     state: str = "scheduled"
     by: Scheduling = Scheduling.MANAGED
+    state_at: datetime | None = None
+    recording: str | None = None
+    recording_at: datetime | None = None
+
+    def asked(self) -> Assignment:
+        """Only what we asked for, as if the bot had reported nothing."""
+        return replace(self, state="scheduled", state_at=None, recording=None, recording_at=None)
+
+    def hearing(self, other: Assignment | None) -> Assignment:
+        """With what the same bot reported before."""
+        if other is None or other.bot_id != self.bot_id:
+            return self
+        return replace(
+            self,
+            state=other.state,
+            state_at=other.state_at,
+            recording=other.recording,
+            recording_at=other.recording_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,14 +45,23 @@ class CalendarUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotEvent:
-    """A bot reached a state; `event` is for example bot.done, `updated_at` is Recall's clock."""
+    """A bot or its recording reached a state; `event` is for example bot.done or recording.done.
+
+    `updated_at` is Recall's clock. `metadata` is None where the payload has no place for it
+    (API 1.10).
+    """
 
     event: str
     bot_id: str
     code: str
     sub_code: str | None
     updated_at: datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] | None = field(default_factory=dict)
+    recording_id: str | None = None
+
+    @property
+    def about_recording(self) -> bool:
+        return self.event.startswith("recording.")
 
 
 FeedMessage: TypeAlias = FeedChanged | Tick | WorkDue
@@ -135,7 +144,8 @@ def _read_bot_event(facts: dict[str, Any]) -> BotEvent:
         code=_text(facts, "code"),
         sub_code=_optional_text(facts, "sub_code"),
         updated_at=_moment(facts, "updated_at"),
-        metadata=text_items(facts.get("metadata")),
+        metadata=None if facts.get("metadata") is None else text_items(facts["metadata"]),
+        recording_id=_optional_text(facts, "recording_id"),
     )
 
 

@@ -89,21 +89,26 @@ class BotCancelled(_AboutBot):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotStatus(_AboutBot):
-    """The bot reached a state; codes are Recall's, `occurred_at` is Recall's clock."""
+    """The bot or a recording of it reached a state; codes and `occurred_at` are Recall's.
+
+    For a recording `code` is the event's name, for example recording.done.
+    """
 
     TYPE: ClassVar[str] = "bot.status"
     code: str
     sub_code: str | None
+    recording_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingMissed(_AboutCalendar):
-    """A wanted meeting had no bot; `reason` is a stable code."""
+    """A wanted meeting had no bot; `reason` is a stable code, `detail` Recall's sub code."""
 
     TYPE: ClassVar[str] = "meeting.missed"
     event_id: str
     start_time: datetime
     reason: str
+    detail: str | None = None
 
 
 Notice: TypeAlias = (

@@ -42,7 +42,7 @@ CALLS_IN_FLIGHT = 8
 BATCH_ROWS = 64
 TURNS_MAX = 3
 METADATA_KEY = "rollcall_meeting"
-EVENT_KEY = "rollcall_event"
+METADATA_EVENT = "rollcall_event"
 UNSTARTED = "cannot_command_unstarted_bot"
 COMPLETED = "cannot_command_completed_bot"
 LEAVE_RETRY_SECONDS = 15.0
@@ -205,7 +205,7 @@ class Actor:
         config: dict[str, object] = {
             **wish.bot.config,
             "bot_name": wish.bot.bot_name,
-            "metadata": {METADATA_KEY: wish.meeting_key, EVENT_KEY: event_id},
+            "metadata": {METADATA_KEY: wish.meeting_key, METADATA_EVENT: event_id},
         }
         if wish.meeting_url != row.event.meeting_url:
             config["meeting_url"] = wish.meeting_url

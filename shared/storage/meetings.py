@@ -46,6 +46,7 @@ DUE_EVALUATED: Final = 1_000
 ATTENDEES_MAX: Final = 500
 TITLE_CHARACTERS_MAX: Final = 1_000
 BOTS_MAX: Final = 50
+INDEX_KEY_BYTES_MAX: Final = 2_048
 
 SMALLEST_STEP: Final = timedelta(microseconds=1)
 
@@ -153,6 +154,8 @@ class MeetingStore:
 
     def ids_of_key(self, meeting_key: str, *, limit: int = COPIES_MAX) -> list[str]:
         """Event ids of those copies, from the index alone."""
+        if not 0 < len(meeting_key.encode()) <= INDEX_KEY_BYTES_MAX:
+            return []
         return self._hints(Selection(index="by_key", value=meeting_key), limit=limit)
 
     def set_override(self, event_id: str, override: Override, *, now: datetime) -> Meeting | None:
@@ -356,14 +359,19 @@ def _assignment_map(assignment: Assignment) -> dict[str, Any]:
         "join_at": stored_moment(assignment.join_at),
         "state": assignment.state,
         "by": assignment.by.value,
+        **_heard_map(assignment),
     }
 
 
+def _heard_map(assignment: Assignment) -> dict[str, str]:
+    """What the bot reported, as far as it did."""
+    moments = {"state_at": assignment.state_at, "recording_at": assignment.recording_at}
+    heard = {name: stored_moment(moment) for name, moment in moments.items() if moment}
+    return {**heard, **({"recording": assignment.recording} if assignment.recording else {})}
+
+
 def _assignment(stored: dict[str, Any]) -> Assignment:
-    return Assignment(
-        **{
-            **stored,
-            "join_at": datetime.fromisoformat(stored["join_at"]),
-            "by": Scheduling(stored.get("by", Scheduling.MANAGED)),
-        }
-    )
+    moments = {"join_at", "state_at", "recording_at"} & stored.keys()
+    read = {name: datetime.fromisoformat(stored[name]) for name in moments}
+    by = Scheduling(stored.get("by", Scheduling.MANAGED))
+    return Assignment(**{**stored, **read, "by": by})

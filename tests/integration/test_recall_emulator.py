@@ -26,6 +26,7 @@ from infra.local.emulators.recall import (
     Timings,
 )
 from infra.local.emulators.recall.contract import published
+from infra.local.emulators.recall.fleet import Fate
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -916,6 +917,37 @@ class TestBots:
         (fatal,) = stage.mailed("bot.fatal")
         assert "meeting_not_found" == fatal["data"]["data"]["sub_code"]
 
+    @pytest.mark.parametrize(
+        ("fate", "codes"),
+        [
+            (Fate("joining", "meeting_full"), ["fatal"]),
+            (Fate("waiting_room", "timeout_exceeded_waiting_room"),
+             ["in_waiting_room", "call_ended", "done"]),
+            (Fate("permission", "zoom_host_not_present"),
+             ["in_waiting_room", "in_call_not_recording", "recording_permission_denied",
+              "call_ended", "done"]),
+            (Fate("recording", "recording_errored"),
+             ["in_waiting_room", "in_call_recording", "processing", "call_ended", "failed",
+              "done"]),
+        ],
+    )  # fmt: skip
+    def test_what_can_go_wrong(self, stage, fate, codes):
+        stage.world.fleet.fates[MEET] = fate
+        self.create(stage)
+        stage.passes(hours=4)
+        heard = [body["data"]["data"] for body in stage.mailed() if "bot" in body["data"]]
+        assert ["joining_call", *codes] == [each["code"] for each in heard]
+        assert fate.word in {each["sub_code"] or each.get("error", {}).get("code")
+                             for each in heard}  # fmt: skip
+
+    def test_a_bot_is_turned_away_at_the_door(self, stage):
+        bot = self.create(stage, ahead=timedelta(hours=1))
+        stage.passes(hours=1, seconds=3)
+        stage.world.fleet.kick(bot["id"])
+        stage.passes()
+        (ended,) = stage.mailed("bot.call_ended")
+        assert "bot_kicked_from_waiting_room" == ended["data"]["data"]["sub_code"]
+
     def test_patch_rules(self, stage):
         bot = self.create(stage)
         path = f"/api/v1/bot/{bot['id']}/"
@@ -1065,8 +1097,19 @@ class TestWebhooks:
         stage.account().add_event("x", start=START + timedelta(hours=1), link=MEET)
         stage.connect()
         stage.schedule(stage.event(), metadata={"event_id": "x", "workspace": "y"})
-        stage.passes(hours=2)
-        for body in stage.mailed():
+        stage.world.fleet.fates[MEET] = Fate("recording", "recording_errored")
+        stage.passes(hours=1, minutes=1)
+        (bot,) = stage.world.live_bots()
+        stage.world.fleet.pause(bot.bot_id)
+        for step in ("opened", "entered", "left", "closed"):
+            stage.world.fleet.break_out(bot.bot_id, step)
+        stage.passes(hours=1)
+        stage.world.fleet.delete_recording(bot.bot_id)
+        stage.passes()
+        bodies = stage.mailed()
+        sent = {body["event"] for body in bodies}
+        assert {"bot.breakout_room_left", "recording.failed", "recording.deleted"} <= sent
+        for body in bodies:
             event = body["event"]
             name = f"legacy.{event}" if event == "bot.status_change" else event
             known = json.loads((PAYLOADS / "webhooks" / f"{name}.json").read_text())

@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from infra.local.emulators.http import Fault, FaultKind, Request
 from infra.local.emulators.recall.accounts import Account
+from infra.local.emulators.recall.fleet import LiveBot
 from shared.domain.meeting import Override
 from shared.domain.rules import Choice
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
@@ -344,4 +345,39 @@ def test_what_a_bot_reports_moves_its_meeting_forward(stack: Stack, owner: Accou
     assert row.assignment is not None
     assert "in_call_recording" == row.assignment.state
     codes = [detail["code"] for name, detail in stack.notices if name == "bot.status"]
-    assert "in_call_recording" == codes[-1]
+    assert ["in_call_recording", "recording.processing"] == codes[-2:]
+
+
+def test_a_shared_bot_reports_to_all_its_calendars(stack: Stack, owner: Account) -> None:
+    """What became of a pause, a breakout room and a deleted recording, too."""
+    add(owner)
+    add(stack.recall.account(OUTLOOK, "dana@acme.example"))
+    connected(stack)
+    connected(stack, email="dana@acme.example", platform=OUTLOOK, entity_id="u2")
+    stack.run(3 * 3600 + 60)
+    (bot,) = stack.recall.live_bots()
+    stack.notices.clear()
+    live(stack, bot)
+    assert LIVE == [detail["code"] for _, detail in stack.notices][::2]
+    assert 2 * len(LIVE) == len(stack.notices)
+    found = [row.assignment for row in every_row(stack)]
+    assert [("done", "deleted")] * 2 == [(each.state, each.recording) for each in found]
+
+
+LIVE = [
+    "in_call_not_recording", "recording.paused", "in_call_recording", "recording.processing",
+    "breakout_room_entered", "call_ended", "recording.done", "done", "recording.deleted",
+]  # fmt: skip
+
+
+def live(stack: Stack, bot: LiveBot) -> None:
+    fleet = stack.recall.fleet
+    for step in (
+        lambda: fleet.pause(bot.bot_id),
+        lambda: fleet.resume(bot.bot_id),
+        lambda: fleet.break_out(bot.bot_id, "entered"),
+        lambda: fleet.kick(bot.bot_id),
+        lambda: fleet.delete_recording(bot.bot_id),
+    ):
+        step()
+        stack.run(10)

@@ -291,6 +291,11 @@ def test_who_wakes_a_copy_makes_it_known_as_shared(stores: Stores) -> None:
     assert (True, True, NOW) == (row.shared, row.due, row.next_attempt)
 
 
+@pytest.mark.parametrize("key", ["", "k" * 2_049, "é" * 1_025])
+def test_what_cannot_be_a_key_has_no_copies(stores: Stores, key: str) -> None:
+    assert [] == stores.meetings.of_key(key)
+
+
 def test_many_are_read_at_once(stores: Stores) -> None:
     ids = [f"e{number}" for number in range(120)]
     for event_id in ids:

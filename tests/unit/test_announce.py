@@ -44,7 +44,8 @@ def test_each_step_is_told_once(before: Meeting, after: Meeting, kinds: list[typ
 
 
 def test_what_the_bot_itself_reports_is_told_elsewhere() -> None:
-    joined = replace(WITH_BOT, assignment=replace(ASSIGNED, state="in_call_recording"))
+    reports = {"state": "in_call_recording", "state_at": NOW, "recording": "processing"}
+    joined = replace(WITH_BOT, assignment=replace(ASSIGNED, recording_at=NOW, **reports))
     assert () == heard(WITH_BOT, joined)
 
 

@@ -39,6 +39,7 @@ from tests.unit.core_values import (
     event,
     listed,
     meeting,
+    wish,
 )
 
 
@@ -168,6 +169,19 @@ def test_an_answer_without_the_bot_stays_owed_and_waits() -> None:
         after.attempts,
         after.next_attempt,
     )
+
+
+@pytest.mark.parametrize(("bot_id", "state"), [("bot-1", "in_call_recording"), ("b2", "scheduled")])
+def test_what_a_bot_reported_stays_with_that_bot(bot_id: str, state: str) -> None:
+    before = served()
+    assert before.assignment is not None
+    live = replace(before, assignment=replace(before.assignment, state="in_call_recording"))
+    action = Schedule(wish=wish())
+    answered = scheduled(live, listed(bot(bot_id)), asked=action, around=around())
+    confirmed = seen(live, listed(bot(bot_id)))
+    for after in (answered, confirmed):
+        assert after.assignment is not None
+        assert (bot_id, state) == (after.assignment.bot_id, after.assignment.state)
 
 
 def test_a_bot_that_recall_goes_on_listing_is_let_go() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.webhooks.delivery import BOT_EVENTS, UnreadableError, message_of
+from functions.webhooks.delivery import REPORTS, UnreadableError, message_of
 from shared.domain.message import BotEvent, CalendarUpdate, FeedChanged
 from tests.deliveries import NOW, PAYLOADS, compact, payload
 
@@ -47,32 +47,63 @@ def test_the_older_status_change_means_the_same():
         code="done",
         sub_code=None,
         updated_at=datetime(2027, 3, 3, 9, 33, 40, 18_265, tzinfo=UTC),
+        metadata=None,
     )
 
 
-@pytest.mark.parametrize("path", sorted(PAYLOADS.glob("bot.*.json")), ids=lambda path: path.stem)
-def test_every_known_bot_event_is_queued(path):
+def test_a_recording_event():
+    assert read(payload("recording.failed")) == BotEvent(
+        event="recording.failed",
+        bot_id=BOT,
+        code="failed",
+        sub_code="recording_errored",
+        updated_at=datetime(2027, 3, 3, 9, 33, 13, 500_500, tzinfo=UTC),
+        metadata=METADATA,
+        recording_id="487f94bb-3999-56fb-9c4c-ef90077525f7",
+    )
+
+
+REPORT_FILES = sorted([*PAYLOADS.glob("bot.*.json"), *PAYLOADS.glob("recording.*.json")])
+
+
+@pytest.mark.parametrize("path", REPORT_FILES, ids=lambda path: path.stem)
+def test_every_known_report_is_queued(path):
     message = read(path.read_bytes())
     assert isinstance(message, BotEvent)
-    assert message.event == path.stem == f"bot.{message.code}"
+    kind, _, code = path.stem.partition(".")
+    assert (message.event, message.code) == (path.stem, code)
+    assert message.about_recording == (kind == "recording")
 
 
-def test_every_bot_event_has_a_payload_here():
-    assert {path.stem for path in PAYLOADS.glob("bot.*.json")} == BOT_EVENTS
+def test_every_known_report_has_a_payload_here():
+    assert {path.stem for path in REPORT_FILES} == REPORTS
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["recording.done", "recording.deleted", "recording.failed", "recording.paused",
-     "recording.processing", "legacy.bot.log", "legacy.bot.output_log"],
-)  # fmt: skip
+@pytest.mark.parametrize("name", ["legacy.bot.log", "legacy.bot.output_log"])
 def test_events_that_mean_nothing_to_us(name):
     assert read(payload(name)) is None
 
 
-@pytest.mark.parametrize("event", ["transcript.done", "bot.invented", "calendar.delete", ""])
+@pytest.mark.parametrize("event", ["bot.invented", "recording.invented"])
+def test_a_report_that_recall_adds_is_news_when_it_reads_like_one(event):
+    body = json.loads(payload("recording.done"))
+    message = read(compact(body | {"event": event}))
+    assert isinstance(message, BotEvent)
+    assert message.event == event
+
+
+@pytest.mark.parametrize(
+    "event", ["transcript.done", "bot.invented", "recording.invented", "calendar.delete", ""]
+)
 def test_events_that_nobody_has_heard_of(event):
     assert read(compact({"event": event, "data": {}})) is None
+
+
+@pytest.mark.parametrize("error", [None, "text", {}, {"code": 7}, {"code": ""}])
+def test_a_recording_may_fail_without_a_word(error):
+    body = json.loads(payload("recording.failed"))
+    body["data"]["data"]["error"] = error
+    assert read(compact(body)).sub_code is None
 
 
 @pytest.mark.parametrize(
@@ -88,6 +119,7 @@ def test_events_that_nobody_has_heard_of(event):
         b'{"event":"bot.done","data":{"bot":"b","data":{"code":"done"}}}',
         b'{"event":"bot.done","data":{"bot":{"id":"b"},"data":{"code":"done","sub_code":7}}}',
         b'{"event":"bot.status_change","data":{"bot_id":"b"}}',
+        b'{"event":"recording.done","data":{"bot":{"id":"b"},"data":{"code":"done"}}}',
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_so(body):
@@ -105,7 +137,7 @@ def test_a_bot_event_without_a_time_counts_from_when_it_came():
     assert read(body).updated_at == NOW
 
 
-@given(st.sampled_from(sorted(BOT_EVENTS | {"bot.status_change", "calendar.update"})),
+@given(st.sampled_from(sorted(REPORTS | {"bot.status_change", "calendar.update"})),
        st.recursive(st.none() | st.booleans() | st.text(),
                     lambda inner: st.lists(inner) | st.dictionaries(
                         st.sampled_from(["bot", "data", "id", "code", "status", "calendar_id"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +32,8 @@ BOT = BotEvent(
     updated_at=NOON.replace(microsecond=18265),
     metadata={"meeting": "é\ud800"},
 )
+LEGACY = replace(BOT, metadata=None)
+RECORDING = replace(BOT, event="recording.done", recording_id="r1")
 MESSAGES = [
     FeedChanged(received_at=NOON, calendar_id="c1"),
     FeedChanged(received_at=NOON),
@@ -38,6 +41,8 @@ MESSAGES = [
     WorkDue(received_at=NOON),
     CalendarUpdate(calendar_id="c1", received_at=NOON),
     BOT,
+    LEGACY,
+    RECORDING,
 ]
 
 
@@ -59,7 +64,7 @@ def test_the_json_is_what_the_template_and_other_senders_write():
 
 def test_doorbells_share_a_group_and_payloads_do_not():
     assert [message_group(message) for message in MESSAGES] == [
-        "feed", "feed", "feed", "feed", "calendar:c1", "bot:b1",
+        "feed", "feed", "feed", "feed", "calendar:c1", "bot:b1", "bot:b1", "bot:b1",
     ]  # fmt: skip
 
 
@@ -85,3 +90,9 @@ def test_malformed_bodies_are_for_an_operator(body):
 def test_any_json_is_a_message_or_malformed(value):
     with suppress(PermanentError):
         parse(json.dumps(value))
+
+
+def test_a_message_of_an_older_sender_names_no_recording():
+    body = json.loads(encode(BOT))
+    del body["recording_id"]
+    assert BOT == parse(json.dumps(body))

@@ -35,7 +35,11 @@ NOTICES = [
     BotRescheduled(**BOT, start_time=NOON, join_at=NOON),
     BotCancelled(**BOT, reason="rsvp"),
     BotStatus(**BOT, code="fatal", sub_code="meeting_not_found"),
+    BotStatus(**BOT, code="recording.done", sub_code=None, recording_id="r"),
     MeetingMissed(**CALENDAR, event_id="v", start_time=NOON, reason="recall_refused"),
+    MeetingMissed(
+        **CALENDAR, event_id="v", start_time=NOON, reason="bot_failed", detail="meeting_locked"
+    ),
 ]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from infra.local.emulators.recall.core import Core
 from infra.local.emulators.recall.records import WARM_UP, Bot, Entry, Event
 from infra.local.emulators.recall.times import stamp, webhook_time
+
+# How long a bot without permission to record stays (`automatic_leave`).
+PERMISSION_SECONDS = 30.0
 
 
 class PoolEmptyError(Exception):
@@ -31,13 +34,28 @@ class LiveBot:
     metadata: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What goes wrong for the bots of a link: where, and Recall's word for it.
+
+    A word alone is fatal while joining; `waiting_room` ends the call there, `permission` keeps
+    the bot from recording, `recording` breaks what it recorded.
+    """
+
+    at: Literal["joining", "waiting_room", "permission", "recording"]
+    word: str
+
+
+_WELL = Fate("joining", "")
+
+
 class Fleet:
     """Creates, changes and runs bots. `ad_hoc_free` is the pool; None means it never ends."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self.ad_hoc_free: int | None = None
-        self.fates: dict[str, str] = {}
+        self.fates: dict[str, Fate | str] = {}
 
     def live(self) -> list[LiveBot]:
         """One row per live bot, nearest start first."""
@@ -131,11 +149,36 @@ class Fleet:
         bot.plan += 1
         self._end(bot, "bot_received_leave_call")
 
-    def kick(self, bot_id: str, sub_code: str = "bot_kicked_from_call") -> None:
-        """Somebody in the meeting removes the bot."""
+    def kick(self, bot_id: str, sub_code: str | None = None) -> None:
+        """Somebody in the meeting removes the bot, or turns it away at the door."""
         bot = self._core.bots[bot_id]
         bot.plan += 1
-        self._end(bot, sub_code)
+        place = "waiting_room" if bot.state == "in_waiting_room" else "call"
+        self._end(bot, sub_code or f"bot_kicked_from_{place}")
+
+    def pause(self, bot_id: str) -> None:
+        """Somebody pauses the recording; the bot stays in the call."""
+        self._enter(self._core.bots[bot_id], "in_call_not_recording")
+        self._record_state(self._core.bots[bot_id], "paused")
+
+    def resume(self, bot_id: str) -> None:
+        self._enter(self._core.bots[bot_id], "in_call_recording")
+        self._record_state(self._core.bots[bot_id], "processing")
+
+    def delete_recording(self, bot_id: str) -> None:
+        """Its time is over, or somebody deleted it."""
+        self._record_state(self._core.bots[bot_id], "deleted")
+
+    def break_out(self, bot_id: str, step: Literal["opened", "entered", "left", "closed"]) -> None:
+        """A breakout room opens, takes the bot in, lets it go, closes."""
+        bot = self._core.bots[bot_id]
+        data = {
+            "code": f"breakout_room_{step}",
+            "sub_code": None,
+            "updated_at": webhook_time(self._core.now()),
+            "breakout_room": {"id": f"room-of-{bot_id}", "name": "Room 1"},
+        }
+        self._send(f"bot.breakout_room_{step}", {"data": data, "bot": _named(bot)})
 
     def _row(self, bot: Bot) -> LiveBot:
         events = [
@@ -230,17 +273,35 @@ class Fleet:
 
     def _join(self, bot: Bot) -> None:
         bot.join_at = self._core.now()
-        if fatal := self.fates.get(bot.meeting_url):
-            self._enter(bot, "joining_call")
-            self._after(bot, 1.0, then=lambda: self._enter(bot, "fatal", sub_code=fatal))
-            return
         self._enter(bot, "joining_call")
+        fate = self._fate(bot, "joining")
+        if fate:
+            self._after(bot, 1.0, then=lambda: self._enter(bot, "fatal", sub_code=fate))
+            return
         timings = self._core.timings
         self._after(bot, timings.waiting_room, then=lambda: self._wait(bot))
 
     def _wait(self, bot: Bot) -> None:
         self._enter(bot, "in_waiting_room")
-        self._after(bot, self._core.timings.recording, then=lambda: self._record(bot))
+        fate = self._fate(bot, "waiting_room")
+        then = (lambda: self._end(bot, fate)) if fate else (lambda: self._let_in(bot))
+        self._after(bot, self._core.timings.recording, then=then)
+
+    def _let_in(self, bot: Bot) -> None:
+        refused = self._fate(bot, "permission")
+        if not refused:
+            self._record(bot)
+            return
+        self._enter(bot, "in_call_not_recording")
+        self._enter(bot, "recording_permission_denied", sub_code=refused)
+        end = "timeout_exceeded_recording_permission_denied"
+        self._after(bot, PERMISSION_SECONDS, then=lambda: self._end(bot, end))
+
+    def _fate(self, bot: Bot, at: str) -> str:
+        """Recall's word for what goes wrong there, or nothing."""
+        fate = self.fates.get(bot.meeting_url, _WELL)
+        fate = Fate("joining", fate) if isinstance(fate, str) else fate
+        return fate.word if fate.at == at else ""
 
     def _record(self, bot: Bot) -> None:
         now = self._core.now()
@@ -257,7 +318,7 @@ class Fleet:
                 "metadata": {},
             }
         )
-        self._send_recording(bot, "processing")
+        self._record_state(bot, "processing")
         self._step(bot, self._call_end(bot), then=lambda: self._end(bot, "call_ended_by_host"))
 
     def _call_end(self, bot: Bot) -> datetime:
@@ -271,12 +332,11 @@ class Fleet:
         self._after(bot, self._core.timings.shutdown, then=lambda: self._finish(bot))
 
     def _finish(self, bot: Bot) -> None:
-        now = stamp(self._core.now())
         for recording in bot.recordings:
-            recording["completed_at"] = now
-            recording["status"] = {"code": "done", "sub_code": None, "updated_at": now}
+            recording["completed_at"] = stamp(self._core.now())
         if bot.recordings:
-            self._send_recording(bot, "done")
+            broken = self._fate(bot, "recording")
+            self._record_state(bot, "failed" if broken else "done", error=broken)
         self._enter(bot, "done")
 
     def _enter(self, bot: Bot, state: str, *, sub_code: str | None = None) -> None:
@@ -295,10 +355,15 @@ class Fleet:
         data = {"code": state, "sub_code": sub_code, "updated_at": webhook_time(now)}
         self._send(f"bot.{state}", {"data": data, "bot": _named(bot)})
 
-    def _send_recording(self, bot: Bot, code: str) -> None:
+    def _record_state(self, bot: Bot, code: str, *, error: str = "") -> None:
+        now = self._core.now()
+        status = {"code": code, "sub_code": None}
+        bot.recordings[-1]["status"] = {**status, "updated_at": stamp(now)}
         if not self._core.switches.recording_webhooks:
             return
-        data = {"code": code, "sub_code": None, "updated_at": webhook_time(self._core.now())}
+        data: dict[str, Any] = {**status, "updated_at": webhook_time(now)}
+        if error:
+            data["error"] = {"code": error, "message": "Recording could not be produced"}
         recording = {"id": bot.recordings[-1]["id"], "metadata": {}}
         body = {"data": data, "recording": recording, "bot": _named(bot)}
         self._send(f"recording.{code}", body)

@@ -109,7 +109,7 @@ class Switches:
     legacy_bot_webhooks: bool = False
     """Bot webhooks of API 1.10: bot.status_change."""
     recording_webhooks: bool = True
-    """recording.processing and recording.done accompany a bot that recorded."""
+    """recording.* webhooks accompany a bot that recorded."""
     next_host: str | None = None
     """Hostile: host that `next` links point to."""
 
