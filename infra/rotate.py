@@ -169,8 +169,8 @@ def _advice(error: RollcallError) -> str:
             )
         case Refused(reason=reason):
             return (
-                f"DynamoDB answered {reason} for the stack's Workspace table. Your AWS identity "
-                "needs dynamodb:GetItem and dynamodb:PutItem on it."
+                f"DynamoDB answered {reason} for the stack's Workspace table. Give the stack that "
+                "was deployed, and your AWS identity dynamodb:GetItem and dynamodb:PutItem on it."
             )
         case TransientError():
             return f"{error.message} Nothing is lost; repeat the command to go on."

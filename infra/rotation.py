@@ -47,6 +47,7 @@ SETTLE_PAUSE_SECONDS: Final = 15.0
 STALE_SECONDS: Final = CACHED_SECONDS + 60.0
 # A row of DynamoDB holds 400 KB; an id takes 40 bytes.
 NOTED_MAX: Final = 8_000
+TRIED_MAX: Final = 100
 
 _KEYS: Final[Mapping[Platform, str]] = {Platform.GOOGLE: "google", Platform.MICROSOFT: "microsoft"}
 
@@ -175,6 +176,7 @@ class Rotation:
         self._client_id = client_id or self._texts.get(f"{_KEYS[platform]}_client_id", "")
         if not self._client_id:
             raise _not_offered(platform)
+        self._fingerprint = self._digest()
         self._patched = 0
         self._proven: str | None = None
 
@@ -191,6 +193,7 @@ class Rotation:
         if outcome.complete:
             # An incomplete walk stays open: a repeat tries and reads the same calendars again.
             self._save(replace(walk, finished_at=self._doors.clock()))
+            self._put(self._name("tried"), {"calendars": []})
         return outcome
 
     # Before: one calendar proves the secret.
@@ -198,15 +201,15 @@ class Rotation:
     def _prove(self, seen: _Seen) -> None:
         """A mistyped secret must not reach a second calendar, nor a new one."""
         connected = [
-            each
-            for each in seen.ours
-            if each.calendar.status is CalendarStatus.CONNECTED and not each.holds
+            each for each in seen.ours if _is(each, CalendarStatus.CONNECTED) and not each.holds
         ]
         former = self._former_secret()
         if not connected or former is None or former == self._secret:
             return
         calendar_id = connected[0].calendar.calendar_id
         self._doors.display.say(f"Trying the new secret on one calendar, {calendar_id}.")
+        # Should this break off, the next run still knows that it was connected.
+        self._put(self._name("tried"), {"calendars": [*self._tried(), calendar_id][-TRIED_MAX:]})
         self._give(calendar_id, self._secret)
         reason = self._proof(calendar_id)
         if reason is None:
@@ -220,6 +223,9 @@ class Rotation:
             f"of the client {self._client_id}, then repeat."
         )
         raise PermanentError("secret_unproven", message)
+
+    def _tried(self) -> list[str]:
+        return list((self._report(self._name("tried")) or {}).get("calendars", ()))
 
     def _former_secret(self) -> Secret | None:
         """What calendars of this client have now; None when the stack had another client."""
@@ -246,13 +252,14 @@ class Rotation:
 
     def _start(self, seen: _Seen) -> Walk:
         """Which calendars were cut off before is noted first: afterwards nobody can tell."""
+        tried = self._tried()
         cut_off = [
             each.calendar.calendar_id
             for each in seen.ours
-            if each.calendar.status is CalendarStatus.DISCONNECTED
+            if _is(each, CalendarStatus.DISCONNECTED) and each.calendar.calendar_id not in tried
         ]
         self._put(self._name("before"), {"disconnected": cut_off[:NOTED_MAX]})
-        walk = Walk(fingerprint=self._fingerprint(), started_at=self._doors.clock())
+        walk = Walk(fingerprint=self._fingerprint, started_at=self._doors.clock())
         self._save(walk)
         return walk
 
@@ -400,7 +407,7 @@ class Rotation:
         walk = None if report is None else Walk.from_report(report)
         if walk is None or walk.finished_at is not None:
             return None
-        if not hmac.compare_digest(walk.fingerprint, self._fingerprint()):
+        if not hmac.compare_digest(walk.fingerprint, self._fingerprint):
             self._doors.display.say(
                 "A walk with another secret was left unfinished; starting over."
             )
@@ -408,7 +415,7 @@ class Rotation:
         self._doors.display.say(f"Going on after {walk.done} calendars.")
         return walk
 
-    def _fingerprint(self) -> str:
+    def _digest(self) -> str:
         """Keyed with the stack's own secret, so that nobody can try secrets against it."""
         key = self._texts.get("link_secret", "")
         if not key:

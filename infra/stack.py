@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SAM_CONFIG: Final = Path("samconfig.toml")
 VARIABLES: Final = ("AWS_REGION", "SECRET_ID", "WORKSPACE_TABLE", "RECALL_BASE_URL")
+TABLE: Final = "WorkspaceTable"
 _MISSING: Final = frozenset({"ResourceNotFoundException", "ValidationError"})
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _CREDENTIALS: Final = "Give this command AWS credentials: AWS_PROFILE, `aws sso login` or the like."
@@ -63,11 +64,16 @@ def find_stack(client: Any, name: str) -> Stack:  # noqa: ANN401  CloudFormation
     region = client.meta.region_name
     with refusals(f"stack {name} in {region}"):
         (described,) = client.describe_stacks(StackName=name)["Stacks"]
-        parameters = _pairs(described.get("Parameters", ()), "Parameter")
+        parameters = _pairs(described, "Parameter")
+        secret_id = _pairs(described, "Output").get("SecretArn")
+        if secret_id is None:
+            message = f"{name} is not a stack of Rollcall. Give the one that was deployed."
+            raise PermanentError("stack_foreign", message)
+        table = client.describe_stack_resource(StackName=name, LogicalResourceId=TABLE)
         return Stack(
             region=region,
-            secret_id=_resource(client, name, logical_id="Secret"),
-            workspace_table=_resource(client, name, logical_id="WorkspaceTable"),
+            secret_id=secret_id,
+            workspace_table=table["StackResourceDetail"]["PhysicalResourceId"],
             recall_base_url=parameters.get("RecallBaseUrl")
             or f"https://{parameters.get('RecallRegion', '')}.recall.ai",
             recall_limits=parameters.get("RecallLimits", ""),
@@ -133,10 +139,6 @@ def _remedy(error: ClientError, what: str) -> str:
     return f"AWS refused {operation} on the {what} with {code}."
 
 
-def _resource(client: Any, name: str, *, logical_id: str) -> str:  # noqa: ANN401  as above
-    answer = client.describe_stack_resource(StackName=name, LogicalResourceId=logical_id)
-    return str(answer["StackResourceDetail"]["PhysicalResourceId"])
-
-
-def _pairs(entries: Any, word: str) -> dict[str, str]:  # noqa: ANN401  as above
-    return {entry[f"{word}Key"]: entry.get(f"{word}Value", "") for entry in entries}
+def _pairs(described: Any, word: str) -> dict[str, str]:  # noqa: ANN401  as above
+    """The stack's parameters or outputs, by their keys."""
+    return {each[f"{word}Key"]: each[f"{word}Value"] for each in described.get(f"{word}s", ())}

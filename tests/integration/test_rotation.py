@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local.emulators.clock import VirtualClock
 from infra.local.emulators.http import Fault, FaultKind, Request, Response, WorldAdapter
@@ -52,7 +55,8 @@ class Stage:
         self.recall = RecallWorld(
             self.clock, base_url=RECALL, api_key="recall-key", resolve_account=self._resolve
         )
-        self.adapter = WorldAdapter(self.recall.handle, self._watch)
+        self.adapter = WorldAdapter(self._handle, self._watch)
+        self.rewrite: Callable[[bytes], bytes] = bytes
         self.patches: Counter[str] = Counter()
         self.crash_after: int | None = None
         self.fault: Any = None
@@ -148,6 +152,11 @@ class Stage:
         items = client.scan(TableName=self.tables.workspace)["Items"]
         return {item["name"]["S"]: item for item in items}
 
+    def _handle(self, request: Request) -> Response:
+        answer = self.recall.handle(request)
+        body = self.rewrite(answer.body)
+        return Response(status=answer.status, headers=answer.headers, body=body)
+
     def _watch(self, request: Request) -> Fault | None:
         if request.method == "PATCH":
             if self.crash_after is not None and sum(self.patches.values()) >= self.crash_after:
@@ -209,13 +218,32 @@ def test_a_crash_is_resumed(stage, crash_after):
     assert sum(stage.patches.values()) <= 252
 
 
-def test_a_crash_between_call_and_note_repeats_one_call(stage, monkeypatch):
+def masked(body: bytes) -> bytes:
+    """An answer of a Recall that shows secrets no longer."""
+    return body.replace(OLD.encode(), b"*" * 8).replace(NEW.encode(), b"*" * 8)
+
+
+@pytest.mark.parametrize("crash_after", [None, 0, 7, 29])
+def test_a_recall_that_masks_secrets_is_walked_all_the_same(stage, crash_after):
+    ours = stage.calendars(30)
+    stage.clock.advance(timedelta(days=1))
+    stage.rewrite = masked
+    stage.crash_after = crash_after
+
+    codes = [stage.rotate() for _ in range(1 if crash_after is None else 2)]
+
+    assert 0 == codes[-1]
+    assert set(ours) == stage.holders(NEW)
+    assert max(stage.patches.values()) <= 2
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.TIMEOUT_AFTER_EFFECT, FaultKind.READ_TIMEOUT, FaultKind.CONNECT_ERROR]
+)
+def test_a_call_without_an_answer_is_repeated(stage, kind):
     ours = stage.calendars(5)
-    stage.mask = True
     stage.fault = lambda request: (
-        Fault(kind=FaultKind.TIMEOUT_AFTER_EFFECT)
-        if request.method == "PATCH" and sum(stage.patches.values()) == 3
-        else None
+        Fault(kind=kind) if request.method == "PATCH" and sum(stage.patches.values()) == 3 else None
     )
 
     assert stage.rotate() == 0
@@ -224,17 +252,111 @@ def test_a_crash_between_call_and_note_repeats_one_call(stage, monkeypatch):
     assert [1, 1, 1, 1, 2] == sorted(stage.patches.values())
 
 
+def test_recall_away_for_long_ends_the_run_and_a_repeat_goes_on(stage):
+    ours = stage.calendars(9)
+    answer = Response(status=503, body=b"")
+    stage.fault = lambda request: (
+        Fault(kind=FaultKind.ANSWER, answer=answer)
+        if request.method == "PATCH" and sum(stage.patches.values()) > 4
+        else None
+    )
+    assert stage.rotate() == 1
+    assert "repeat the command to go on" in stage.output
+    assert 4 == len(stage.holders(NEW))
+
+    stage.fault = None
+    assert stage.rotate() == 0
+    assert set(ours) == stage.holders(NEW)
+
+
 def test_another_secret_starts_over(stage):
-    ours = stage.calendars(5)
+    other = "GOCSPX-a-valid-one-soon-regretted"
+    stage.valid.add(other)
+    ours = stage.calendars(6)
     stage.crash_after = 3
-    stage.rotate(OLD + "-mistaken-but-valid") if stage.valid.add(
-        OLD + "-mistaken-but-valid"
-    ) else None
-    stage.rotate(OLD + "-mistaken-but-valid")
+    assert stage.rotate(other) == 130
+    assert 3 == len(stage.holders(other))
 
     assert stage.rotate(NEW) == 0
 
     assert set(ours) == stage.holders(NEW)
+    assert "starting over" in stage.output
+
+
+def test_a_proof_that_broke_off_is_not_forgotten(stage):
+    """A wrong secret and Ctrl-C: the calendar that tried it had been connected."""
+    ours = stage.calendars(3)
+    pause = stage.pause
+
+    def stopped(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    stage.pause = stopped
+    assert stage.rotate("GOCSPX-mistyped") == 130
+    stage.pause = pause
+    pause(60)
+    (tried,) = stage.holders("GOCSPX-mistyped")
+    stage.dead.add(stage.recall.calendars[tried].oauth_refresh_token)
+
+    assert stage.rotate() == 1
+
+    assert set(ours) == stage.holders(NEW)
+    assert f"Lost their connection:\n  {tried}" in stage.output
+
+
+def test_one_refusal_is_reported_and_healed_by_a_repeat(stage):
+    ours = sorted(stage.calendars(5))
+    answer = Response(status=400, body=json.dumps({"code": "odd", "detail": NEW}).encode())
+    stage.fault = lambda request: (
+        Fault(kind=FaultKind.ANSWER, answer=answer)
+        if request.method == "PATCH" and ours[2] in request.url
+        else None
+    )
+    assert stage.rotate() == 1
+    assert f"{ours[2]}  does not have the new secret (odd)" in stage.output
+    assert NEW not in stage.output
+
+    stage.fault = None
+    assert stage.rotate() == 0
+    assert set(ours) == stage.holders(NEW)
+
+
+def test_refusals_in_a_row_stop_the_walk(stage):
+    stage.calendars(40)
+    answer = Response(status=400, body=b"{}")
+    stage.fault = lambda request: (
+        Fault(kind=FaultKind.ANSWER, answer=answer)
+        if request.method == "PATCH" and sum(stage.patches.values()) > 5
+        else None
+    )
+
+    assert stage.rotate() == 1
+
+    assert "refused 10 calendars in a row" in stage.output
+    assert 15 == sum(stage.patches.values())
+
+
+def test_one_deleted_meanwhile_is_no_failure(stage):
+    ours = sorted(stage.calendars(5))
+
+    def delete(request: Request) -> None:
+        if request.method == "PATCH" and ours[3] in request.url:
+            url = f"{RECALL}/api/v2/calendars/{ours[3]}/"
+            headers = {"Authorization": "Token recall-key"}
+            stage.recall.handle(Request(method="DELETE", url=url, headers=headers))
+
+    stage.fault = delete
+    assert stage.rotate() == 0
+
+
+def test_an_entry_that_cannot_be_read_is_reported(stage):
+    ours = sorted(stage.calendars(3))
+    entry = rf'("id": ?"{ours[1]}", ?"oauth_client_id": ?)'.encode()
+    stage.rewrite = lambda body: re.sub(entry, rb'\1 null, "was": ', body)
+
+    assert stage.rotate() == 1
+
+    assert f"{ours[1]}  Recall's entry cannot be read" in stage.output
 
 
 def test_a_429_is_waited_out(stage):
@@ -395,3 +517,126 @@ def test_a_terminal_shows_a_bar_and_a_log_plain_lines(stage):
     assert 40 > len(plain.splitlines())
     assert "\x1b" in stage.output
     assert "20/20" in stage.output
+
+
+# Finding the stack, and plain errors.
+
+
+def template(*, secret_id: str) -> str:
+    table = {
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "name", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "name", "AttributeType": "S"}],
+    }
+    parameters = {"RecallRegion": "us-east-1", "RecallBaseUrl": "", "RecallLimits": ""}
+    return json.dumps(
+        {
+            "Parameters": {
+                name: {"Type": "String", "Default": value} for name, value in parameters.items()
+            },
+            "Resources": {"WorkspaceTable": {"Type": "AWS::DynamoDB::Table", "Properties": table}},
+            # moto makes no secret for a stack.
+            "Outputs": {"SecretArn": {"Value": secret_id}},
+        }
+    )
+
+
+def deployed(stage: Stage, name: str = "rollcall") -> None:
+    """The stack in CloudFormation, and none of its names in the environment."""
+    client = boto3.client("cloudformation", region_name=REGION)
+    client.create_stack(StackName=name, TemplateBody=template(secret_id=stage.secret_id))
+    stage.environment = {}
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("rollcall", ()),
+        ("rollcall", ("--environment", "default")),
+        ("rollcall-production", ("--environment", "production")),
+        ("elsewhere", ("--stack", "elsewhere")),
+    ],
+)
+def test_the_stack_is_found_by_its_name(stage, name, where):
+    deployed(stage, name)
+    ours = stage.calendars(2)
+
+    assert stage.rotate(NEW, "--platform", GOOGLE, *where) == 0
+
+    assert set(ours) == stage.holders(NEW)
+    assert NEW == stage.stored_secrets()["google_client_secret"]
+
+
+def test_a_foreign_stack_is_told_apart(stage):
+    topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    client = boto3.client("cloudformation", region_name=REGION)
+    client.create_stack(StackName="topic", TemplateBody=json.dumps(topic))
+
+    assert stage.rotate(NEW, "--platform", GOOGLE, "--stack", "topic") == 1
+
+    assert "topic is not a stack of Rollcall" in stage.output
+
+
+def refusing(operation: str, code: str) -> Callable[..., Any]:
+    """Clients of an identity that may not do one thing."""
+
+    def client(service: str, **settings: Any) -> Any:
+        made = boto3.client(service, **{"region_name": REGION, **settings})
+        made.meta.events.register(f"before-call.*.{operation}", refuse)
+        return made
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": NEW}}, operation)
+
+    return client
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "advice"),
+    [
+        ("DescribeStacks", "AccessDenied", "lacks the permission for DescribeStacks"),
+        ("DescribeStackResource", "AccessDenied", "the permission for DescribeStackResource"),
+        ("GetSecretValue", "AccessDeniedException", "lacks the permission for GetSecretValue"),
+        ("PutSecretValue", "AccessDeniedException", "lacks the permission for PutSecretValue"),
+        ("DescribeStacks", "ExpiredToken", "does not accept the credentials"),
+        ("PutSecretValue", "InternalServiceError", "refused PutSecretValue"),
+    ],
+)
+def test_what_aws_refuses_comes_with_a_remedy(stage, operation, code, advice):
+    deployed(stage)
+    ours = stage.calendars(2)
+
+    assert stage.rotate(client=refusing(operation, code)) == 1
+
+    assert advice in stage.output
+    assert NEW not in stage.output
+    assert OLD == stage.stored_secrets()["google_client_secret"]
+    # The one that proved the secret keeps it: both go on working.
+    assert len(stage.patches) <= 1
+    assert stage.rotate() == 0
+    assert set(ours) == stage.holders(NEW)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "secrets", "advice"),
+    [
+        (("--stack", "no-such-stack"), {}, {}, "There is no stack no-such-stack in us-east-1"),
+        (("--environment", "moon"), {}, {}, "has no environment moon"),
+        ((), {"WORKSPACE_TABLE": ""}, {}, "settings are missing: WORKSPACE_TABLE"),
+        ((), {"WORKSPACE_TABLE": "no-such-table"}, {}, "for the stack's Workspace table"),
+        ((), {"SECRET_ID": "no-such-secret"}, {}, "There is no secret no-such-secret"),
+        ((), {}, {"google_client_id": ""}, "has no OAuth client for google_calendar"),
+        ((), {}, {"link_secret": ""}, "lacks: link_secret"),
+        ((), {}, {"recall_api_key": "another"}, "Recall does not accept the API key"),
+    ],
+)
+def test_what_does_not_fit_is_said_plainly(stage, arguments, environment, secrets, advice):
+    stage.calendars(1)
+    stage.environment |= environment
+    text = json.dumps(stage.secrets(**secrets))
+    stage.manager.put_secret_value(SecretId=stage.secret_id, SecretString=text)
+
+    assert stage.rotate(NEW, "--platform", GOOGLE, *arguments) == 1
+
+    assert advice in stage.output
+    assert not stage.patches
