@@ -24,7 +24,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev lock story test
+.PHONY: bench build check clean demo deploy dev lock rotate story test
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -56,6 +56,10 @@ build: $(TOOLS) $(SAM_TOOLS)
 # make deploy ENVIRONMENT=production
 deploy: build
 	.venv-sam/bin/sam deploy --config-env $(ENVIRONMENT)
+
+# make rotate PLATFORM=google_calendar ENVIRONMENT=production; asks for the new client secret.
+rotate: $(TOOLS)
+	@$(PYTHON) -m infra.rotate --platform "$(PLATFORM)" --environment $(ENVIRONMENT)
 
 # Resolves the names of pyproject.toml again; without UPGRADE=1 only what has to change does.
 LOCK = .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate \

@@ -11,6 +11,7 @@ from functions.calendars.views import Json, calendar_view
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.secret import Secret
 from shared.entrypoints.http import query, read_body, read_cursor, read_limit, reply
+from shared.entrypoints.idempotency import request_digest
 from shared.errors import CallerError
 from shared.flows import calendars
 from shared.flows.calendars import Edit, NewCalendar, TokenInHand
@@ -59,7 +60,8 @@ def _add_collection(app: APIGatewayHttpResolver, service: Service) -> None:
     @app.post("/v1/calendars")
     def _create() -> Response[str]:
         body = read_body(app.current_event, CalendarBody)
-        wanted = _wanted(body, claim_id=service.chance(CLAIM_BYTES))
+        claim_id = request_digest(app.current_event) or service.chance(CLAIM_BYTES)
+        wanted = _wanted(body, claim_id=claim_id)
         made = service.idempotency.once(
             app.current_event, app.lambda_context, work=lambda: _created(service, wanted)
         )

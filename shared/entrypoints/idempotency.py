@@ -55,10 +55,7 @@ class Idempotency:
         key = idempotency_key(event)
         if key is None:
             return work()
-        request = {
-            "id": _request_id(event, key),
-            "body": hashlib.sha256(raw_body(event)).hexdigest(),
-        }
+        request = _request(event, key)
         run = idempotent_function(
             _call,
             data_keyword_argument="request",
@@ -76,6 +73,25 @@ def idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
         message = f"Idempotency-Key may have at most {KEY_LENGTH_MAX} characters."
         raise CallerError("idempotency_key_invalid", message, field="Idempotency-Key")
     return key
+
+
+def request_digest(event: APIGatewayProxyEventV2) -> str | None:
+    """Equal for the same caller, path, Idempotency-Key and body; None without the header.
+
+    For what outlives a crash that kept the first result from being remembered.
+    """
+    key = idempotency_key(event)
+    if key is None:
+        return None
+    request = _request(event, key)
+    return hashlib.sha256(f"{request['id']}\n{request['body']}".encode()).hexdigest()
+
+
+def _request(event: APIGatewayProxyEventV2, key: str) -> dict[str, str]:
+    return {
+        "id": _request_id(event, key),
+        "body": hashlib.sha256(raw_body(event)).hexdigest(),
+    }
 
 
 def _call(*, work: Callable[[], dict[str, Any]], request: dict[str, str]) -> dict[str, Any]:

@@ -51,7 +51,11 @@ class TokenInHand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCalendar:
-    """Body of POST /v1/calendars. `claim_id` is fresh chance: Recall's Idempotency-Key."""
+    """Body of POST /v1/calendars.
+
+    `claim_id` becomes Recall's Idempotency-Key: equal when the caller repeats a request, else
+    fresh chance.
+    """
 
     tenant_id: str
     entity_id: str
@@ -269,7 +273,7 @@ def _name_account(
     key = account_key(
         calendar.tenant_id, calendar.entity_id, platform=calendar.platform, email=email
     )
-    claim = doors.accounts.claim(key, claim_id=calendar.calendar_id)
+    claim = doors.accounts.claim(key, claim_id=calendar.calendar_id, now=now)
     if claim.calendar_id is None and claim.claim_id != calendar.calendar_id:
         return calendar  # somebody is connecting this account now; the next refresh sees it
     if claim.calendar_id in {None, calendar.calendar_id}:
@@ -300,7 +304,7 @@ def _merge(
     _changed(doors, newer, changes=merged, now=now)
     key = account_key(older.tenant_id, older.entity_id, platform=older.platform, email=email)
     doors.accounts.release(key, calendar_id=newer.calendar_id)
-    claim = doors.accounts.claim(key, claim_id=older.calendar_id)
+    claim = doors.accounts.claim(key, claim_id=older.calendar_id, now=now)
     doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=older.calendar_id)
     survivor = doors.calendars.change(older.calendar_id, email=email, updated_at=now)
     doors.queue.ring(received_at=now, calendar_id=older.calendar_id)
@@ -334,7 +338,7 @@ def _changed(
 def _moved(doors: CalendarDoors, calendar: Calendar, *, entity_id: str, now: datetime) -> Calendar:
     """The new claim first and the old one last: a crash leaves one too many, not one too few."""
     if calendar.email is not None:
-        _claim_for(doors, calendar, entity_id=entity_id)
+        _claim_for(doors, calendar, entity_id=entity_id, now=now)
     doors.recall.update_calendar(
         calendar.calendar_id, metadata=recall_metadata(calendar.tenant_id, entity_id)
     )
@@ -348,14 +352,14 @@ def _moved(doors: CalendarDoors, calendar: Calendar, *, entity_id: str, now: dat
     return moved
 
 
-def _claim_for(doors: CalendarDoors, calendar: Calendar, *, entity_id: str) -> None:
+def _claim_for(doors: CalendarDoors, calendar: Calendar, *, entity_id: str, now: datetime) -> None:
     key = account_key(
         calendar.tenant_id,
         entity_id,
         platform=calendar.platform,
         email=calendar.email or "",
     )
-    claim = doors.accounts.claim(key, claim_id=calendar.calendar_id)
+    claim = doors.accounts.claim(key, claim_id=calendar.calendar_id, now=now)
     ours = claim.claim_id == calendar.calendar_id
     if claim.calendar_id != calendar.calendar_id and not (ours and claim.calendar_id is None):
         message = "That entity has a calendar of this account already."

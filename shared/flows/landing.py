@@ -73,11 +73,11 @@ def land(doors: CalendarDoors, arrival: Arrival, *, now: datetime) -> Landed:
     Idempotency-Key, and rows are only added where absent. An account nobody named has no
     claim; the first sync names it, and a double is merged then.
     """
-    claim, known = _holder(doors, arrival, claim=_claim(doors, arrival))
+    claim, known = _holder(doors, arrival, claim=_claim(doors, arrival, now=now), now=now)
     calendar = _renewed(doors, known, arrival=arrival, now=now) if known else None
     if known is not None and calendar is None:
         forget(doors, known, now=now)
-        claim = _claim(doors, arrival)
+        claim = _claim(doors, arrival, now=now)
     landed = Landed(
         calendar=calendar or _created(doors, arrival, claim=claim), created=calendar is None
     )
@@ -115,13 +115,13 @@ def recall_metadata(tenant_id: str, entity_id: str) -> dict[str, str]:
     return {"tenant_id": tenant_id, "entity_id": entity_id}
 
 
-def _claim(doors: CalendarDoors, arrival: Arrival) -> Claim | None:
+def _claim(doors: CalendarDoors, arrival: Arrival, *, now: datetime) -> Claim | None:
     key = arrival.account_key
-    return doors.accounts.claim(key, claim_id=arrival.claim_id) if key else None
+    return doors.accounts.claim(key, claim_id=arrival.claim_id, now=now) if key else None
 
 
 def _holder(
-    doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None
+    doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None, now: datetime
 ) -> tuple[Claim | None, Calendar | None]:
     """The calendar to renew: the account's own, else the one that the link was made for.
 
@@ -137,7 +137,7 @@ def _holder(
         return claim, None
     # A crash left the claim behind when its calendar went, or moved to another entity.
     doors.accounts.release(claim.account_key, calendar_id=claim.calendar_id)
-    return _claim(doors, arrival), None
+    return _claim(doors, arrival, now=now), None
 
 
 def _is_for(calendar: Calendar, arrival: Arrival) -> bool:

@@ -7,7 +7,13 @@ from shared.recall.budget import (
     SharedBudget,
     parse_limits,
 )
-from shared.recall.client import BotPage, CalendarPage, EventPage, RecallClient
+from shared.recall.client import (
+    BotPage,
+    CalendarClientPage,
+    CalendarPage,
+    EventPage,
+    RecallClient,
+)
 from shared.recall.errors import (
     AlreadyDispatched,
     Blocked,
@@ -21,7 +27,7 @@ from shared.recall.errors import (
     Unavailable,
     Unexpected,
 )
-from shared.recall.parse import RecallBot
+from shared.recall.parse import CalendarClient, RecallBot
 from shared.recall.transport import new_session
 from shared.recall.workspace import open_recall
 
@@ -32,6 +38,8 @@ __all__ = [
     "BotPage",
     "Budget",
     "BudgetStore",
+    "CalendarClient",
+    "CalendarClientPage",
     "CalendarPage",
     "Conflicted",
     "EventPage",

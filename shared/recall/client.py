@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import NoReturn, TypeVar
 
 import requests
@@ -16,9 +17,11 @@ from shared.domain.secret import Secret
 from shared.recall.budget import Budget
 from shared.recall.errors import NotFound, Unexpected
 from shared.recall.parse import (
+    CalendarClient,
     RecallBot,
     parse_bot,
     parse_calendar,
+    parse_calendar_client,
     parse_each,
     parse_event,
 )
@@ -37,6 +40,15 @@ class CalendarPage:
     """One page of calendars; `malformed` holds the ids ("?": unreadable) of what is left out."""
 
     calendars: tuple[RecallCalendar, ...]
+    malformed: tuple[str, ...]
+    next_page: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarClientPage:
+    """One page of calendars with their OAuth clients; `malformed` as in `CalendarPage`."""
+
+    clients: tuple[CalendarClient, ...]
     malformed: tuple[str, ...]
     next_page: str | None
 
@@ -124,16 +136,18 @@ class RecallClient:
     ) -> CalendarPage:
         """One page; which of the two addresses of a calendar `email` matches is not published."""
         query = _query(("status", status), ("email", email), ("platform", platform))
-        request = Request(
-            endpoint="calendars_list",
-            method="GET",
-            path=_CALENDARS,
-            query=query,
-            next_page=next_page,
-        )
-        results, next_page = _page(self._transport.ask(request))
+        results, next_page = self._calendars(query, next_page=next_page)
         calendars, malformed = parse_each(results, parse_calendar)
         return CalendarPage(calendars=calendars, malformed=malformed, next_page=next_page)
+
+    def list_calendar_clients(
+        self, *, platform: Platform, secret: Secret, next_page: str | None = None
+    ) -> CalendarClientPage:
+        """One page of a platform's calendars: whose client each has, and whether with `secret`."""
+        query = _query(("platform", platform))
+        results, next_page = self._calendars(query, next_page=next_page)
+        clients, malformed = parse_each(results, partial(parse_calendar_client, secret=secret))
+        return CalendarClientPage(clients=clients, malformed=malformed, next_page=next_page)
 
     def get_calendar(self, calendar_id: str) -> RecallCalendar:
         return _one(self._calendar(calendar_id), parse_calendar)
@@ -328,6 +342,16 @@ class RecallClient:
         path = _path(_BOTS, bot_id, tail="leave_call/")
         request = Request(endpoint="bot_leave_call_create", method="POST", path=path)
         return _one(self._transport.ask(request), parse_bot)
+
+    def _calendars(self, query: Query, *, next_page: str | None) -> tuple[list[object], str | None]:
+        request = Request(
+            endpoint="calendars_list",
+            method="GET",
+            path=_CALENDARS,
+            query=query,
+            next_page=next_page,
+        )
+        return _page(self._transport.ask(request))
 
     def _calendar(self, calendar_id: str) -> Answer:
         path = _path(_CALENDARS, calendar_id)

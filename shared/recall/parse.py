@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from shared.domain.calendar import CalendarStatus, Platform, RecallCalendar
 from shared.domain.event import Event, EventBot, ListedEvent
+from shared.domain.secret import Secret
 from shared.recall.provider_event import provider_facts
 from shared.recall.reading import (
     ID,
@@ -54,6 +55,19 @@ class RecallBot:
     metadata: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarClient:
+    """A calendar and the id of the OAuth client that Recall reads it with.
+
+    `holds`: whether Recall has the secret that was asked about (None: it shows none). The secret
+    itself is compared while reading and kept nowhere.
+    """
+
+    calendar: RecallCalendar
+    client_id: str
+    holds: bool | None
+
+
 def parse_each(
     results: Iterable[object], parse: Callable[[object], Value]
 ) -> tuple[tuple[Value, ...], tuple[str, ...]]:
@@ -80,6 +94,17 @@ def parse_calendar(document: object) -> RecallCalendar:
         status_reason=_status_reason(fields, status),
         created_at=moment_at(fields, "created_at"),
         updated_at=moment_at(fields, "updated_at"),
+    )
+
+
+def parse_calendar_client(document: object, *, secret: Secret) -> CalendarClient:
+    """As `parse_calendar`, with the client's id and whether its secret is `secret`."""
+    fields = fields_of(document, key="calendar")
+    shown = fields.get("oauth_client_secret")
+    return CalendarClient(
+        calendar=parse_calendar(document),
+        client_id=identity_at(fields, "oauth_client_id"),
+        holds=Secret(shown) == secret if isinstance(shown, str) and shown else None,
     )
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
+from shared.storage.attributes import MomentAttribute
 from shared.storage.errors import Conflict
 from shared.storage.table import Table
 from shared.storage.tables import ACCOUNTS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pynamodb.connection import Connection
     from pynamodb.expressions.condition import Condition
 
 CLAIM_ATTEMPTS_MAX: Final = 3
+# Twice as long as Recall replays what it answered to the claim's idempotency key.
+CLAIM_LIFE: Final = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,7 @@ class AccountRow(Model):
 
     account_key = UnicodeAttribute(hash_key=True)
     claim_id = UnicodeAttribute()
+    claimed_at = MomentAttribute(null=True)
     calendar_id = UnicodeAttribute(null=True)
 
 
@@ -46,12 +53,16 @@ class AccountStore:
         row = self._table.get(account_key)
         return None if row is None else _claim(row)
 
-    def claim(self, account_key: str, *, claim_id: str) -> Claim:
-        """Claims the account unless it is claimed; returns whichever claim stands."""
-        row = AccountRow(account_key=account_key, claim_id=claim_id)
+    def claim(self, account_key: str, *, claim_id: str, now: datetime) -> Claim:
+        """Claims the account unless it is claimed; returns whichever claim stands.
+
+        A claim that got no calendar within CLAIM_LIFE was left by a crash and is taken over.
+        """
+        row = AccountRow(account_key=account_key, claim_id=claim_id, claimed_at=now)
+        free = AccountRow.account_key.does_not_exist() | _left_behind(now)
         for _ in range(CLAIM_ATTEMPTS_MAX):
             try:
-                self._table.put(row, condition=AccountRow.account_key.does_not_exist())
+                self._table.put(row, condition=free)
             except Conflict:
                 standing = self.get(account_key)
                 if standing is not None:
@@ -72,6 +83,13 @@ class AccountStore:
         except Conflict:
             return False
         return True
+
+
+def _left_behind(now: datetime) -> Condition:
+    undated = AccountRow.claimed_at.does_not_exist()
+    old = undated | (AccountRow.claimed_at < now - CLAIM_LIFE)
+    left: Condition = AccountRow.calendar_id.does_not_exist() & old
+    return left
 
 
 def _holds(calendar_id: str | None) -> Condition:

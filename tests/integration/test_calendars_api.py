@@ -116,6 +116,60 @@ def test_a_repeated_post_with_its_key_is_carried_out_once(stage):
     assert stage.recall.count("calendars_partial_update") == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "made"),
+    [("k", "k", 1), ("k", "other", 2), (None, None, 2)],
+)
+def test_a_crash_after_create_makes_no_second_calendar_under_the_key(stage, first, second, made):
+    """Nobody can name the account of a host's own client, so no claim keeps Recall's key."""
+    body = {
+        "entity_id": "u_1",
+        "platform": GOOGLE,
+        "oauth_refresh_token": "theirs",
+        "oauth_client_id": "theirs",
+        "oauth_client_secret": "theirs",
+    }
+    create = f"{stage.recall.base_url}/api/v2/calendars/"
+    stage.recall_adapter.faults = lambda request: (
+        Fault(kind=FaultKind.RESET_AFTER_EFFECT) if request.url == create else None
+    )
+    keys = [{} if key is None else {"idempotency_key": key} for key in (first, second)]
+    assert stage.call("POST", "/v1/calendars", body, **keys[0]).status == 503
+    stage.recall_adapter.faults = None
+
+    answer = stage.call("POST", "/v1/calendars", body, **keys[1])
+
+    assert (201, made) == (answer.status, len(stage.recall.calendars))
+
+
+def test_another_body_under_a_key_that_failed_is_another_calendar(stage):
+    body = {"entity_id": "u_1", "platform": GOOGLE, "oauth_refresh_token": "first"}
+    own = {"oauth_client_id": "theirs", "oauth_client_secret": "theirs"}
+    stage.recall_adapter.faults = lambda _: Fault(kind=FaultKind.RESET_AFTER_EFFECT)
+    assert stage.call("POST", "/v1/calendars", body | own, idempotency_key="k").status == 503
+    stage.recall_adapter.faults = None
+
+    changed = body | own | {"oauth_refresh_token": "second"}
+    answer = stage.call("POST", "/v1/calendars", changed, idempotency_key="k")
+
+    made = stage.recall.calendars[answer.json["calendar_id"]]
+    assert "second" == made.oauth_refresh_token
+
+
+def test_an_account_whose_connect_crashed_connects_two_hours_later(stage):
+    calendar_id = stage.add().json["calendar_id"]
+    row = stage.stores.calendars.get(calendar_id)
+    stage.stores.accounts.release(row.account_key, calendar_id=calendar_id)
+    stage.stores.accounts.claim(row.account_key, claim_id="crashed", now=stage.clock.now())
+    stage.stores.calendars.change(calendar_id, updated_at=START, email=None)
+
+    assert stage.settle(calendar_id).email is None
+    stage.pass_time(2 * 3600)
+
+    assert ADA == stage.refresh(calendar_id).email
+    assert calendar_id == stage.stores.accounts.get(row.account_key).calendar_id
+
+
 def test_a_post_that_failed_may_be_repeated_with_its_key(stage):
     body = {"entity_id": "u_1", "platform": GOOGLE, "oauth_refresh_token": stage.token()}
     stage.recall.outage = 503

@@ -152,6 +152,20 @@ def test_a_calendar_connects(recall):
     assert connected.created_at == NOW
 
 
+@pytest.mark.parametrize(("secret", "holds"), [("client-secret", True), ("another", False)])
+def test_a_list_tells_the_client_and_compares_its_secret(recall, secret, holds):
+    created = recall.create()
+
+    page = recall.client.list_calendar_clients(platform=Platform.GOOGLE, secret=Secret(secret))
+
+    assert [(created.calendar_id, "client", holds)] == [
+        (each.calendar.calendar_id, each.client_id, each.holds) for each in page.clients
+    ]
+    assert "client-secret" not in repr(page)
+    other = recall.client.list_calendar_clients(platform=Platform.MICROSOFT, secret=Secret("s"))
+    assert () == other.clients
+
+
 def test_a_repeated_create_is_one_calendar(recall):
     first, again, other = recall.create(), recall.create(), recall.create(key="claim-2")
 

@@ -111,9 +111,9 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
         {"Query": 1, "BatchGetItem": 1},
     ),
     "accounts.get": (lambda s: s.accounts.get("a"), {"GetItem": 1}),
-    "accounts.claim": (lambda s: s.accounts.claim("new", claim_id="1"), {"PutItem": 1}),
+    "accounts.claim": (lambda s: s.accounts.claim("new", claim_id="1", now=NOW), {"PutItem": 1}),
     "accounts.claim, claimed": (
-        lambda s: s.accounts.claim("a", claim_id="2"),
+        lambda s: s.accounts.claim("a", claim_id="2", now=NOW),
         {"PutItem": 1, "GetItem": 1},
     ),
     "accounts.assign": (
@@ -168,7 +168,7 @@ def test_a_method_makes_its_data_calls_and_no_other(
     filled.calendars.add(calendar(read_since=NOW))
     filled.meetings.save(meeting(due=True))
     filled.sessions.add(session(status=ConnectStatus.WAITING))
-    filled.accounts.claim("a", claim_id="1")
+    filled.accounts.claim("a", claim_id="1", now=NOW)
     filled.settings.series.put_override(Series("c", "known"), Override())
     call, expected = CALLS[method]
     calls.clear()

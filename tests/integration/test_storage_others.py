@@ -16,6 +16,7 @@ from shared.domain.rules import Choice
 from shared.domain.series import Series, Words
 from shared.errors import CallerError
 from shared.storage import ApiKey, Claim, Conflict, Stores
+from shared.storage.accounts import CLAIM_LIFE
 from shared.storage.table import Table
 from tests.integration.storage_values import NOW, session
 
@@ -254,23 +255,61 @@ def test_only_waiting_sessions_wait_oldest_first(stores: Stores) -> None:
 
 
 def test_the_first_claim_stands(stores: Stores) -> None:
-    first = stores.accounts.claim("a", claim_id="1")
+    first = stores.accounts.claim("a", claim_id="1", now=NOW)
 
     assert first == Claim(account_key="a", claim_id="1", calendar_id=None)
-    assert stores.accounts.claim("a", claim_id="2") == first
+    assert stores.accounts.claim("a", claim_id="2", now=NOW) == first
     assert stores.accounts.get("a") == first
     assert stores.accounts.get("b") is None
 
 
+@pytest.mark.parametrize(
+    ("after", "claimant"),
+    [
+        (timedelta(), "1"),
+        (CLAIM_LIFE, "1"),
+        (CLAIM_LIFE + timedelta(microseconds=1), "2"),
+    ],
+)
+def test_a_claim_left_by_a_crash_is_taken_over(stores: Stores, after, claimant) -> None:
+    stores.accounts.claim("a", claim_id="1", now=NOW)
+
+    taken = stores.accounts.claim("a", claim_id="2", now=NOW + after)
+
+    assert Claim(account_key="a", claim_id=claimant) == taken == stores.accounts.get("a")
+    loser = {"1": "2", "2": "1"}[claimant]
+    with pytest.raises(Conflict):
+        stores.accounts.assign("a", claim_id=loser, calendar_id="c")
+
+
+def test_a_claim_with_a_calendar_never_ages(stores: Stores) -> None:
+    stores.accounts.claim("a", claim_id="1", now=NOW)
+    stores.accounts.assign("a", claim_id="1", calendar_id="c")
+
+    late = stores.accounts.claim("a", claim_id="2", now=NOW + timedelta(days=400))
+
+    assert Claim(account_key="a", claim_id="1", calendar_id="c") == late
+
+
+def test_a_claimant_who_comes_back_keeps_its_claim_young(stores: Stores) -> None:
+    late = NOW + CLAIM_LIFE + timedelta(minutes=1)
+    stores.accounts.claim("a", claim_id="1", now=NOW)
+    stores.accounts.claim("a", claim_id="1", now=late)
+
+    assert "1" == stores.accounts.claim("a", claim_id="2", now=late + CLAIM_LIFE).claim_id
+
+
 def test_racing_claims_agree(stores: Stores) -> None:
     with ThreadPoolExecutor(8) as pool:
-        claims = list(pool.map(lambda n: stores.accounts.claim("a", claim_id=str(n)), range(8)))
+        claims = list(
+            pool.map(lambda n: stores.accounts.claim("a", claim_id=str(n), now=NOW), range(8))
+        )
 
     assert set(claims) == {stores.accounts.get("a")}
 
 
 def test_only_the_claimant_assigns(stores: Stores) -> None:
-    stores.accounts.claim("a", claim_id="1")
+    stores.accounts.claim("a", claim_id="1", now=NOW)
 
     with pytest.raises(Conflict):
         stores.accounts.assign("a", claim_id="2", calendar_id="c")
@@ -279,14 +318,14 @@ def test_only_the_claimant_assigns(stores: Stores) -> None:
     stores.accounts.assign("a", claim_id="1", calendar_id="c")
     stores.accounts.assign("a", claim_id="1", calendar_id="c")
 
-    assert stores.accounts.claim("a", claim_id="3") == Claim(
+    assert stores.accounts.claim("a", claim_id="3", now=NOW) == Claim(
         account_key="a", claim_id="1", calendar_id="c"
     )
     assert stores.accounts.get("unclaimed") is None
 
 
 def test_an_account_is_freed_by_its_calendar_only(stores: Stores) -> None:
-    stores.accounts.claim("a", claim_id="1")
+    stores.accounts.claim("a", claim_id="1", now=NOW)
     assert not stores.accounts.release("a", calendar_id="c")
     stores.accounts.assign("a", claim_id="1", calendar_id="c")
 
@@ -295,7 +334,7 @@ def test_an_account_is_freed_by_its_calendar_only(stores: Stores) -> None:
     assert stores.accounts.release("a", calendar_id="c")
     assert not stores.accounts.release("a", calendar_id="c")
     assert not stores.accounts.release("a", calendar_id=None)
-    assert stores.accounts.claim("a", claim_id="2").claim_id == "2"
+    assert stores.accounts.claim("a", claim_id="2", now=NOW).claim_id == "2"
     assert stores.accounts.release("a", calendar_id=None)
 
 
