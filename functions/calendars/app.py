@@ -55,6 +55,7 @@ NEEDED = (
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """An HTTP API event (payload 2.0) in, its answer out."""
+    service().log.begin(context.aws_request_id)
     return _resolver().resolve(event, context)
 
 

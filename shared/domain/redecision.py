@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.domain.rules import Rules
+
 SCOPES_MAX = 200
 # Longer than a request lives: by then its rules are stored, or never will be.
 ANNOUNCED_LIFE = timedelta(minutes=1)
@@ -88,6 +90,14 @@ def walked(
         meetings_changed=job.meetings_changed + changed,
         finished_at=None if owed else now,
     )
+
+
+def bots_differ(former: Rules, rules: Rules) -> bool:
+    """Whether bots may have to change even where the decision of a copy stays as it is."""
+    return any(getattr(former, name) != getattr(rules, name) for name in _BEYOND_THE_DECISION)
+
+
+_BEYOND_THE_DECISION = ("mode", "vote", "veto", "dedupe", "scheduling", "horizon", "bot")
 
 
 def _with(
