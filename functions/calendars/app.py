@@ -1,4 +1,4 @@
-"""The API of the host's backend: connect sessions, calendars, meetings, status."""
+"""The API of the host's backend: connect sessions, calendars, meetings, rules, status."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.calendars.calendars import add_calendar_routes
 from functions.calendars.meetings import add_meeting_routes
+from functions.calendars.rules import add_rules_routes
 from functions.calendars.service import Service
 from functions.calendars.sessions import add_session_routes
 from functions.calendars.workspace import add_workspace_routes
@@ -54,6 +55,7 @@ NEEDED = (
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """An HTTP API event (payload 2.0) in, its answer out."""
+    service().log.begin(context.aws_request_id)
     return _resolver().resolve(event, context)
 
 
@@ -107,6 +109,7 @@ def application(service: Service) -> APIGatewayHttpResolver:
     add_session_routes(app, service)
     add_calendar_routes(app, service)
     add_meeting_routes(app, service)
+    add_rules_routes(app, service)
     add_workspace_routes(app, service)
     return app
 

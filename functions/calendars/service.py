@@ -12,6 +12,7 @@ from shared.flows.connect import BrowserDoors, ConnectDoors
 from shared.flows.doors import CalendarDoors
 from shared.flows.meetings import MeetingDoors
 from shared.flows.neighbours import Neighbours
+from shared.flows.rules import RulesDoors
 from shared.observability import Log
 from shared.providers.clients import OAuthClients
 from shared.queue import Queue
@@ -57,6 +58,11 @@ class Service:
             log=self.log,
             return_urls=self.return_urls,
             allow_unconfirmed=self.allow_unconfirmed,
+        )
+
+    def rules_doors(self) -> RulesDoors:
+        return RulesDoors(
+            settings=self.stores.settings, workspace=self.stores.workspace, queue=self.queue
         )
 
     def meeting_doors(self) -> MeetingDoors:

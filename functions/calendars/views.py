@@ -8,7 +8,9 @@ from shared.domain.calendar import Calendar
 from shared.domain.feed import Feed
 from shared.domain.meeting import Assignment
 from shared.domain.moment import moment_text
+from shared.domain.redecision import Redecision
 from shared.flows.meetings import ShownMeeting
+from shared.storage import RulesVersion
 
 Json = dict[str, object]
 
@@ -52,6 +54,29 @@ def feed_view(feed: Feed, *, now: datetime) -> Json:
     return {
         "cursor_age_seconds": None if feed.cursor is None else _seconds(now - feed.cursor),
         "last_sweep_at": None if feed.swept_at is None else moment_text(feed.swept_at),
+    }
+
+
+def rules_version_view(version: RulesVersion) -> Json:
+    return {
+        "version": version.version,
+        "rules": version.document,
+        "set_by": version.set_by,
+        "set_at": None if version.set_at is None else moment_text(version.set_at),
+    }
+
+
+def redecision_view(job: Redecision | None) -> Json | None:
+    """How far the last change of rules has reached; None when rules were never put."""
+    if job is None:
+        return None
+    return {
+        "scope": job.scope,
+        "version": job.version,
+        "started_at": moment_text(job.started_at),
+        "meetings_seen": job.meetings_seen,
+        "meetings_changed": job.meetings_changed,
+        "finished_at": None if job.finished_at is None else moment_text(job.finished_at),
     }
 
 

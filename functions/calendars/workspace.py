@@ -8,7 +8,7 @@ from datetime import datetime
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from functions.calendars.service import Service
-from functions.calendars.views import Json, feed_view
+from functions.calendars.views import Json, feed_view, redecision_view
 from shared.domain.calendar import CalendarStatus
 from shared.entrypoints.http import reply
 from shared.errors import CallerError
@@ -29,6 +29,7 @@ def add_workspace_routes(app: APIGatewayHttpResolver, service: Service) -> None:
                 **feed_view(workspace.feed(), now=now),
                 "queue_depth": service.queue.depth(),
                 "budget": _budget(workspace, service.limits, now=now),
+                "rules": redecision_view(workspace.redecision()),
                 "calendars": _counts(service.stores.calendars),
             },
         )

@@ -20,6 +20,7 @@ from shared.flows.bots import BotReports
 from shared.flows.calendars import refresh
 from shared.flows.doors import CalendarDoors
 from shared.flows.observe import Observer
+from shared.flows.redecide import Redecider
 from shared.flows.sweep import Sweeper, SweepSettings
 from shared.observability import Log
 from shared.queue import BotEvent, CalendarUpdate, Queue, SingleMessage
@@ -118,6 +119,7 @@ def compose(
         stores,
         queue=queue,
         observer=observer,
+        redecider=Redecider(stores, observer, bus=bus, clock=clock, log=log),
         actor=Actor(recall, stores, observer=observer, bus=bus, clock=clock, log=log),
         refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
         clock=clock,

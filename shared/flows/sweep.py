@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.domain.meeting import Meeting
     from shared.flows.act import Actor, Outcome
     from shared.flows.observe import Observer
+    from shared.flows.redecide import Redecider
     from shared.observability import Log
     from shared.queue import Queue
     from shared.recall import EventPage, RecallClient
@@ -52,6 +53,7 @@ class Sweeper:
         *,
         queue: Queue,
         observer: Observer,
+        redecider: Redecider,
         actor: Actor,
         refresh: Callable[[str], object],
         clock: Callable[[], datetime],
@@ -63,6 +65,7 @@ class Sweeper:
         self._stores = stores
         self._queue = queue
         self._observer = observer
+        self._redecider = redecider
         self._actor = actor
         self._refresh = refresh
         self._clock = clock
@@ -90,10 +93,11 @@ class Sweeper:
                 fresh += seen
         except (TransientError, PermanentError) as error:
             stopped = error
+        undecided = self._redecider.go_on(until=until - self._settings.slice / 2)
         outcome = self._actor.act(fresh, until=until)
         if stopped is not None:
             raise stopped
-        return wait if wait is not None else self._go_on(messages, outcome)
+        return wait if wait is not None else self._go_on(messages, outcome, undecided=undecided)
 
     def _tell_age(self, feed: Feed) -> None:
         """Seconds that changes may have waited; calendar by calendar, the cursor stands still."""
@@ -101,10 +105,12 @@ class Sweeper:
         if seen is not None:
             self._log.count("CursorAge", (self._clock() - seen).total_seconds())
 
-    def _go_on(self, messages: Sequence[FeedMessage], outcome: Outcome) -> float | None:
+    def _go_on(
+        self, messages: Sequence[FeedMessage], outcome: Outcome, *, undecided: bool
+    ) -> float | None:
         """Ring our own bell for what is left; a bell stopped by a limit waits in the queue."""
         feed = self._stores.workspace.feed()
-        if not (outcome.unfinished or feed.open or self._owed_reads(feed)):
+        if not (outcome.unfinished or undecided or feed.open or self._owed_reads(feed)):
             return None
         if outcome.retry_after and all(isinstance(message, WorkDue) for message in messages):
             return min(outcome.retry_after, WORK_RETRY_SECONDS_MAX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from shared.domain.feed import Feed, OpenSweep
+from shared.domain.redecision import Owed, Place, Redecision
 from shared.storage.attributes import MapOf, stored_moment
 from shared.storage.errors import Conflict
 from shared.storage.table import Table
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
     from pynamodb.connection import Connection
 
 FEED: Final = "feed"
+RULES: Final = "rules"
 
 
 class WorkspaceRow(Model):
-    """`name` is `feed`, `budget#<endpoint>`, or the name of a report."""
+    """`name` is `feed`, `rules`, `budget#<endpoint>`, or the name of a report."""
 
     name = UnicodeAttribute(hash_key=True)
     document = MapOf()
@@ -54,13 +57,16 @@ class WorkspaceStore:
     def write_budget(self, endpoint: str, slots: Mapping[int, int], *, version: int) -> bool:
         """Writes unless somebody wrote since `version` was read; then False."""
         document = {str(slot): spent for slot, spent in slots.items()}
-        row = WorkspaceRow(name=_budget(endpoint), document=document, version=version + 1)
-        known = WorkspaceRow.version == version
-        try:
-            self._table.put(row, condition=known if version else WorkspaceRow.name.does_not_exist())
-        except Conflict:
-            return False
-        return True
+        return self._swap(_budget(endpoint), document, version=version)
+
+    def redecision(self) -> Redecision | None:
+        """The last re-decision, finished or not; None when rules were never put."""
+        row = self._table.get(RULES)
+        return None if row is None else _redecision(row.document, lock=int(row.version))
+
+    def save_redecision(self, job: Redecision) -> bool:
+        """Writes unless somebody wrote since `job` was read; then False."""
+        return self._swap(RULES, _redecision_map(job), version=job.lock)
 
     def report(self, name: str) -> dict[str, Any] | None:
         row = self._table.get(name)
@@ -69,6 +75,15 @@ class WorkspaceStore:
     def put_report(self, name: str, report: dict[str, Any]) -> None:
         """Replaces the report: a JSON object of less than 400 KB."""
         self._table.put(WorkspaceRow(name=name, document=report))
+
+    def _swap(self, name: str, document: dict[str, Any], *, version: int) -> bool:
+        row = WorkspaceRow(name=name, document=document, version=version + 1)
+        known = WorkspaceRow.version == version
+        try:
+            self._table.put(row, condition=known if version else WorkspaceRow.name.does_not_exist())
+        except Conflict:
+            return False
+        return True
 
 
 def _budget(endpoint: str) -> str:
@@ -107,6 +122,38 @@ def _open(stored: dict[str, Any]) -> OpenSweep:
         started_at=datetime.fromisoformat(stored["started_at"]),
         list_started=datetime.fromisoformat(stored["list_started"]),
     )
+
+
+def _redecision_map(job: Redecision) -> dict[str, Any]:
+    owed = {
+        scope: {"before": each.before, "ready_at": stored_moment(each.ready_at)}
+        for scope, each in job.owed.items()
+    }
+    return {
+        "scope": job.scope,
+        "version": job.version,
+        "asked_by": job.asked_by,
+        "started_at": stored_moment(job.started_at),
+        "owed": owed,
+        "place": None if job.place is None else asdict(job.place),
+        "meetings_seen": job.meetings_seen,
+        "meetings_changed": job.meetings_changed,
+        "finished_at": _text(job.finished_at),
+    }
+
+
+def _redecision(stored: dict[str, Any], *, lock: int) -> Redecision:
+    facts = {
+        "started_at": datetime.fromisoformat(stored["started_at"]),
+        "finished_at": _moment(stored["finished_at"]),
+        "place": None if stored["place"] is None else Place(**stored["place"]),
+        "owed": {scope: _owed(each) for scope, each in stored["owed"].items()},
+    }
+    return Redecision(**{**stored, **facts}, lock=lock)
+
+
+def _owed(stored: dict[str, Any]) -> Owed:
+    return Owed(before=stored["before"], ready_at=datetime.fromisoformat(stored["ready_at"]))
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from moto import mock_aws
@@ -15,6 +16,9 @@ from infra.local.emulators.http import Fault, FaultKind, Response
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.meeting import Override
 from shared.domain.rules import Choice
+from shared.domain.scope import Scope
+from shared.flows.rules import RulesDoors, RulesPut, put_rules
+from shared.storage import settings
 from tests.connect_stage import ADA, GOOGLE, OUTLOOK
 from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
@@ -192,6 +196,39 @@ def a_host_uses_every_route(watch: Watch) -> None:
     assert stage.call("DELETE", path).status == 204
 
 
+def rules_are_put_and_read(watch: Watch) -> None:
+    """Often enough that the oldest version goes."""
+    stage = WatchedStage(watch)
+    with patch.object(settings, "VERSIONS_KEPT", 1):
+        for number in range(3):
+            assert stage.call("PUT", "/v1/rules/default", {"min_others": number}).status == 200
+    for path in ("/v1/rules/default", "/v1/rules/default/versions"):
+        assert stage.call("GET", path).status == 200
+
+
+def new_rules_reach_meetings(watch: Watch) -> None:
+    """Also one that somebody changes at that moment."""
+    stack = WatchedStack(watch)
+    _add(stack.recall.account(GOOGLE, "owner@acme.example"), "Kickoff")
+    calendar_id = stack.connect()
+    stack.run(10)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    doors = RulesDoors(
+        settings=stack.stores.settings,
+        workspace=stack.stores.workspace,
+        queue=stack.scheduler.queue,
+    )
+    for scope, name in ((Scope("default"), "Scribe"), (Scope(), "Clerk")):
+        wanted = RulesPut(scope=scope, document={"bot": {"bot_name": name}}, by="test")
+        put_rules(doors, wanted, now=stack.clock.now(), unique=name)
+        watch.once_before(
+            ("dynamodb:PutItem", "MEETINGS_TABLE"),
+            lambda: stack.stores.meetings.wake(row.event.event_id, now=stack.clock.now()),
+        )
+        stack.run(5)
+    assert stack.stores.workspace.redecision().finished_at is not None
+
+
 def a_person_connects_with_a_code(watch: Watch) -> None:
     stage = WatchedStage(watch)
     for platform in (GOOGLE, OUTLOOK):
@@ -276,6 +313,8 @@ SCENARIOS: list[Callable[[Watch], None]] = [
     partial(a_row_changes_while_it_is_read, reader="reconciler"),
     the_world_differs_from_what_we_know,
     a_host_uses_every_route,
+    rules_are_put_and_read,
+    new_rules_reach_meetings,
     a_person_connects_with_a_code,
     a_person_connects_without_a_code,
     a_consent_waits_for_recall,

@@ -30,6 +30,9 @@ API_ROUTES = {
     "POST /v1/calendars/{calendar_id}/resync",
     "GET /v1/calendars/{calendar_id}/meetings",
     "PUT /v1/calendars/{calendar_id}/meetings/{event_id}/override",
+    "GET /v1/rules/{scope}",
+    "PUT /v1/rules/{scope}",
+    "GET /v1/rules/{scope}/versions",
     "GET /v1/drift",
     "GET /v1/status",
 }

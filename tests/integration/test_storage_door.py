@@ -78,7 +78,7 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
     "settings.rules_of": (lambda s: s.settings.rules_of(["default"]), {"BatchGetItem": 1}),
     "settings.put_rules": (
         lambda s: s.settings.put_rules("default", {}, by="b", at=NOW),
-        {"PutItem": 1},
+        {"GetItem": 1, "PutItem": 1},
     ),
     "settings.series_override": (
         lambda s: s.settings.series_override("c", "s"),

@@ -1,0 +1,95 @@
+"""Routes of rules: read, put, and how they came about."""
+
+from __future__ import annotations
+
+import re
+from email.utils import format_datetime
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from functions.calendars.rules_body import RulesBody, rules_document
+from functions.calendars.service import Service
+from functions.calendars.views import rules_version_view
+from shared.domain.scope import Scope
+from shared.entrypoints.http import (
+    header,
+    read_body,
+    read_caller,
+    read_cursor,
+    read_limit,
+    reply,
+)
+from shared.errors import CallerError
+from shared.flows.rules import RulesPut, put_rules
+from shared.storage import RulesVersion
+
+UNIQUE_BYTES = 16
+ID_LENGTH_MAX = 256
+_ETAG = re.compile(r'"([0-9]{1,15})"', flags=re.ASCII)
+
+
+def add_rules_routes(app: APIGatewayHttpResolver, service: Service) -> None:
+    @app.get("/v1/rules/<scope>")
+    def _read(scope: str) -> Response[str]:
+        found = service.stores.settings.rules_version(read_scope(scope).name)
+        return reply(200, found.document, headers=_headers(found))
+
+    @app.put("/v1/rules/<scope>")
+    def _put(scope: str) -> Response[str]:
+        event, wanted_scope = app.current_event, read_scope(scope)
+        wanted = RulesPut(
+            scope=wanted_scope,
+            document=read_rules(event, wanted_scope),
+            by=read_caller(event).key_prefix or None,
+            expected=_expected(header(event, "if-match")),
+        )
+        now, unique = service.clock(), service.chance(UNIQUE_BYTES)
+        stored = put_rules(service.rules_doors(), wanted, now=now, unique=unique)
+        return reply(200, stored.document, headers=_headers(stored))
+
+    @app.get("/v1/rules/<scope>/versions")
+    def _versions(scope: str) -> Response[str]:
+        event = app.current_event
+        page = service.stores.settings.rules_versions(
+            read_scope(scope).name, cursor=read_cursor(event), limit=read_limit(event)
+        )
+        items = [rules_version_view(version) for version in page.items]
+        return reply(200, {"items": items, "next_cursor": page.next_cursor})
+
+
+def read_rules(event: APIGatewayProxyEventV2, scope: Scope) -> dict[str, Any]:
+    may_lock = scope.tenant_id is not None and scope.entity_id is None
+    return rules_document(read_body(event, RulesBody), may_lock=may_lock)
+
+
+def read_scope(name: str) -> Scope:
+    """CallerError `scope_invalid` for a text that names no scope."""
+    scope = Scope.from_name(name)
+    if scope is None or not all(_fits(each) for each in (scope.tenant_id, scope.entity_id)):
+        message = (
+            "A scope is default, tenant:<tenant_id> or entity:<tenant_id>:<entity_id>, each id "
+            "percent-encoded (a colon is %3A)."
+        )
+        raise CallerError("scope_invalid", message, field="scope")
+    return scope
+
+
+def _fits(identity: str | None) -> bool:
+    return identity is None or (len(identity) <= ID_LENGTH_MAX and identity.isprintable())
+
+
+def _expected(if_match: str | None) -> frozenset[int] | None:
+    """Versions in an If-Match; None without one, or for `*`: any version will do (RFC 9110)."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = (_ETAG.fullmatch(each.strip()) for each in if_match.split(","))
+    return frozenset(int(match[1]) for match in found if match is not None)
+
+
+def _headers(version: RulesVersion) -> dict[str, str]:
+    etag = {"etag": f'"{version.version}"'}
+    if version.set_at is None:
+        return etag
+    return {**etag, "last-modified": format_datetime(version.set_at, usegmt=True)}

@@ -1,0 +1,152 @@
+"""Redecide: after a change of rules, decide stored meetings anew, without a call to Recall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.announce import Step, notices
+from shared.domain.consider import Surroundings, reconsidered
+from shared.domain.redecision import Place, Redecision, bots_differ, walked
+from shared.domain.scope import Scope, rules_from, scopes_of
+from shared.storage import Conflict
+
+if TYPE_CHECKING:
+    from shared.domain.calendar import Calendar
+    from shared.domain.meeting import Meeting
+    from shared.domain.rules import Document
+    from shared.events import EventBus
+    from shared.flows.observe import Observer
+    from shared.observability import Log
+    from shared.storage import Page, Stores
+
+# What runs now began a while ago.
+LOOK_BACK = timedelta(days=1)
+CALENDARS_PER_STEP = 50
+ROWS_PER_STEP = 500
+WRITES_IN_FLIGHT = 8
+
+
+class Redecider:
+    """Works off the job that a put of rules leaves behind; one at a time, as the scheduler."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        observer: Observer,
+        *,
+        bus: EventBus,
+        clock: Callable[[], datetime],
+        log: Log,
+    ) -> None:
+        self._stores = stores
+        self._observer = observer
+        self._bus = bus
+        self._clock = clock
+        self._log = log
+
+    def go_on(self, *, until: datetime) -> bool:
+        """Walk on until nothing is left or the time is up; True while some is left.
+
+        The rows that now owe a bot call are marked due. The place is stored after each step: a
+        crash repeats one step.
+        """
+        while True:
+            job = self._stores.workspace.redecision()
+            scope = None if job is None else job.next_scope(self._clock())
+            if job is None or scope is None:
+                return False
+            if self._clock() >= until:
+                return True
+            self._step(job, scope=scope)
+
+    def _step(self, job: Redecision, *, scope: str) -> None:
+        """Rules that were put meanwhile keep the place from being stored: read it again."""
+        rows, place = self._read(job.place or Place(scope=scope), since=job.started_at - LOOK_BACK)
+        changed = self._decide(rows, job) if rows else 0
+        now = self._clock()
+        after = walked(job, place, scope=scope, seen=len(rows), changed=changed, now=now)
+        if self._stores.workspace.save_redecision(after) and after.finished_at is not None:
+            self._log.info("rules have reached all meetings", count=after.meetings_changed)
+
+    def _read(self, place: Place, *, since: datetime) -> tuple[list[Meeting], Place | None]:
+        """Rows of the next calendars, and where to go on; None: the scope is done."""
+        rows: list[Meeting] = []
+        for _ in range(CALENDARS_PER_STEP):
+            found = self._next_calendar(place)
+            for calendar in found.items:
+                page = self._stores.meetings.of_calendar(
+                    calendar.calendar_id, start=since, cursor=place.meetings, limit=ROWS_PER_STEP
+                )
+                rows += page.items
+                if page.next_cursor is not None:
+                    return rows, replace(place, meetings=page.next_cursor)
+            if found.next_cursor is None:
+                return rows, None
+            place = Place(scope=place.scope, calendars=found.next_cursor)
+            if len(rows) >= ROWS_PER_STEP:
+                break
+        return rows, place
+
+    def _next_calendar(self, place: Place) -> Page[Calendar]:
+        """One at a time, so that a cursor says exactly which."""
+        scope = Scope.from_name(place.scope) or Scope()
+        if scope.tenant_id is None:
+            return self._stores.calendars.every(cursor=place.calendars, limit=1)
+        return self._stores.calendars.find(
+            tenant_id=scope.tenant_id, entity_id=scope.entity_id, cursor=place.calendars, limit=1
+        )
+
+    def _decide(self, rows: Sequence[Meeting], job: Redecision) -> int:
+        """How many rows changed."""
+        now = self._clock()
+        upcoming = [row for row in rows if row.event.end > now]
+        near = self._observer.neighbourhood(
+            (row.event.calendar_id, row.event.series_id) for row in upcoming
+        )
+        moved = self._moved(near.calendars.values(), job)
+
+        def decide(row: Meeting) -> bool:
+            event = row.event
+            around = near.around(event.calendar_id, series_id=event.series_id, now=now)
+            return self._decide_one(row, around, turn=event.calendar_id in moved)
+
+        with ThreadPoolExecutor(WRITES_IN_FLIGHT) as pool:
+            return sum(pool.map(decide, upcoming))
+
+    def _decide_one(self, row: Meeting, around: Surroundings, *, turn: bool) -> bool:
+        """True if the row changed; `turn`: what it joins or has may need another bot."""
+        after = reconsidered(row, around)
+        if turn and (after.decision.join or after.assignment is not None):
+            after = replace(after, due=True, attempts=0, next_attempt=around.now, problem=None)
+        if after == row:
+            return False
+        step = Step(before=row, after=after, calendar=around.calendar, now=around.now)
+        # Tell first: a crash in between tells twice rather than never.
+        self._bus.publish(notices(step))
+        try:
+            self._stores.meetings.save(after)
+        except Conflict:
+            # Its turn decides it anew, on top of what was changed meanwhile.
+            self._stores.meetings.wake(row.event.event_id, now=around.now)
+        return True
+
+    def _moved(self, calendars: Collection[Calendar], job: Redecision) -> set[str]:
+        """The calendars whose bots may differ though their decisions do not."""
+        chains = {each.calendar_id: scopes_of(each.tenant_id, each.entity_id) for each in calendars}
+        scopes = {scope for chain in chains.values() for scope in chain}
+        documents: dict[str, Document] = {**self._stores.settings.rules_of(sorted(scopes))}
+        versions = {scope: owed.before for scope, owed in job.owed.items() if scope in scopes}
+        known = {scope: version for scope, version in versions.items() if version is not None}
+        former = self._stores.settings.rules_at(known)
+        lost = {scope for scope in versions if versions[scope] != 0 and scope not in former}
+        untouched = {scope: each for scope, each in documents.items() if scope not in versions}
+        return {
+            calendar_id
+            for calendar_id, chain in chains.items()
+            if lost.intersection(chain)
+            or bots_differ(rules_from({**untouched, **former}, chain), rules_from(documents, chain))
+        }
