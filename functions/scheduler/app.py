@@ -19,6 +19,7 @@ from shared.flows.act import CALLS_IN_FLIGHT, Actor
 from shared.flows.bots import BotReports
 from shared.flows.calendars import refresh
 from shared.flows.doors import CalendarDoors
+from shared.flows.keep import Keeper
 from shared.flows.observe import Observer
 from shared.flows.redecide import Redecider
 from shared.flows.sweep import Sweeper, SweepSettings
@@ -42,6 +43,7 @@ NEEDED: Final = (
     "AWS_REGION",
     "ACCOUNTS_TABLE",
     "CALENDARS_TABLE",
+    "CLAIMS_TABLE",
     "MEETINGS_TABLE",
     "SETTINGS_TABLE",
     "WORKSPACE_TABLE",
@@ -114,13 +116,18 @@ def compose(
     bus = EventBus(client("events"), settings["BUS_NAME"])
     doors = CalendarDoors.over(stores, recall=recall, queue=queue, bus=bus)
     observer = Observer(stores, bus, clock=clock, log=log)
+    keeper = Keeper(
+        recall, stores.claims, clock=clock, unique=partial(chance, UNIQUE_BYTES), log=log
+    )
     sweeper = Sweeper(
         recall,
         stores,
         queue=queue,
         observer=observer,
         redecider=Redecider(stores, observer, bus=bus, clock=clock, log=log),
-        actor=Actor(recall, stores, observer=observer, bus=bus, clock=clock, log=log),
+        actor=Actor(
+            recall, stores, keeper=keeper, observer=observer, bus=bus, clock=clock, log=log
+        ),
         refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
         clock=clock,
         unique=partial(chance, UNIQUE_BYTES),

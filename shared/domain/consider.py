@@ -21,11 +21,14 @@ from shared.domain.plan import (
     Wish,
     coming,
     matching_bot,
+    next_look,
     plan,
 )
-from shared.domain.room import meeting_key
+from shared.domain.room import key_of
 from shared.domain.rules import Choice, Mode, Rules, Scheduling
+from shared.domain.series import UNSAID, Words
 from shared.domain.vote import Ballot, Tally, tally
+from shared.domain.watchdog import Finding
 
 if TYPE_CHECKING:
     from shared.domain.event import ListedEvent
@@ -37,7 +40,7 @@ HORIZON = "ineligible.horizon"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What stands around an event: its calendar, the rules in force, a series override.
+    """What stands around an event: its calendar, the rules in force, what was said of its series.
 
     `calendar` is None when the event has moved to a calendar that is not ours. `copies` are the
     other copies of the meeting, and those that share its bot; None when nobody looked, then the
@@ -46,7 +49,7 @@ class Surroundings:
 
     calendar: Calendar | None
     rules: Rules
-    series_override: Override | None = None
+    series: Words = UNSAID
     copies: tuple[Copy, ...] | None = ()
     now: datetime
 
@@ -166,6 +169,13 @@ def released(row: Meeting, *, around: Surroundings) -> Meeting:
     return _settled(tried, around, fresh=False)
 
 
+def looked(row: Meeting, found: Finding, *, around: Surroundings) -> Meeting:
+    """The row after Recall was asked for its bot."""
+    assigned = row.assignment and replace(row.assignment, state=found.state)
+    tried = replace(postponed(row, now=around.now), assignment=assigned, look_at=found.look_at)
+    return _settled(tried, around, fresh=False)
+
+
 def left(row: Meeting, bot_id: str, *, around: Surroundings) -> Meeting:
     """The row after a bot was asked to leave its call, or turned out to be gone."""
     leaving = tuple(each for each in row.leaving if each != bot_id)
@@ -214,7 +224,7 @@ def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Mee
 
 def _decided(row: Meeting, around: Surroundings) -> Meeting:
     """The row with its key, its own decision, and the vote of all copies."""
-    key = _key(row)
+    key = _key(row, around)
     keyed_at = row.keyed_at if key == row.meeting_key else around.now
     decision = _decide(row.event, row.override, around=around)
     own = replace(row, decision=decision, meeting_key=key, keyed_at=keyed_at)
@@ -228,6 +238,7 @@ def _decide(event: Event, override: Override, *, around: Surroundings) -> Decisi
     circumstances = Circumstances(
         rules=around.rules,
         override=_choice(override, around),
+        opted_out=around.series.opted_out,
         status=status,
         now=around.now,
         owner_email=around.calendar.email if around.calendar else None,
@@ -241,16 +252,14 @@ def choice_of(row: Meeting, around: Surroundings) -> Choice:
 
 
 def _choice(override: Override, around: Surroundings) -> Choice:
-    if override.choice is Choice.AUTO and around.series_override is not None:
-        return around.series_override.choice
+    if override.choice is Choice.AUTO and around.series.override is not None:
+        return around.series.override.choice
     return override.choice
 
 
-def _key(row: Meeting) -> str | None:
-    url = row.event.meeting_url
-    if url is None:
-        return None
-    return meeting_key(tenant_id=row.tenant_id, meeting_url=url, start=row.event.start)
+def _key(row: Meeting, around: Surroundings) -> str | None:
+    email = around.calendar.email if around.calendar else None
+    return key_of(row.event, tenant_id=row.tenant_id, email=email, dedupe=around.rules.dedupe)
 
 
 def _tally(row: Meeting, around: Surroundings) -> Tally:
@@ -268,7 +277,7 @@ def _ballot(row: Meeting, around: Surroundings, *, decision: Decision | None = N
         connected_since=calendar.created_at if calendar else around.now,
         organizes=row.event.owner_is_organizer,
         declined=row.event.owner_answer is Answer.DECLINED,
-        refuses=choice_of(row, around) is Choice.OFF,
+        refuses=choice_of(row, around) is Choice.OFF or around.series.opted_out,
         decision=decision or _decide(row.event, row.override, around=around),
         rules=around.rules,
     )
@@ -278,15 +287,28 @@ def _wish(key: str, *, owner: str, row: Meeting, around: Surroundings) -> Wish:
     """Name, configuration, link and way of scheduling are those of the owner's copy."""
     copies = {copy.row.event.event_id: copy for copy in around.copies or ()}
     owning = copies.get(owner) or Copy(row=row, around=around)
-    url = owning.row.event.meeting_url or row.event.meeting_url or ""
-    bot, scheduling = owning.around.rules.bot, owning.around.rules.scheduling
+    event, rules = owning.row.event, owning.around.rules
+    url = event.meeting_url or row.event.meeting_url or ""
+    bot = rules.bot.rendered(
+        owner=_name(owning.around.calendar), tenant=row.tenant_id, title=event.title
+    )
     return Wish(
         meeting_key=key,
+        event_id=event.event_id,
+        start=event.start,
+        end=event.end,
         meeting_url=url,
         bot=bot,
         fingerprint=bot.fingerprint(url),
-        scheduling=scheduling,
+        scheduling=rules.scheduling,
     )
+
+
+def _name(calendar: Calendar | None) -> str | None:
+    """Neither provider tells the name of a calendar's owner; an address begins with one."""
+    if calendar is None:
+        return None
+    return (calendar.email or calendar.entity_id).partition("@")[0]
 
 
 def _company(row: Meeting, wish: Wish | None, *, around: Surroundings) -> Company:
@@ -325,10 +347,11 @@ def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundin
     if before is not None and assignment is not None and before.bot_id == assignment.bot_id:
         return replace(row, assignment=assignment.hearing(before))
     leaving = row.leaving
-    if before is not None and _may_join(before, now=around.now):
+    managed = before is not None and before.by is Scheduling.MANAGED
+    if before is not None and managed and _may_join(before, now=around.now):
         company = _company(row, None, around=around)
         leaving = leaving if company.using else (*leaving, before.bot_id)
-    return replace(row, assignment=assignment, leaving=leaving)
+    return replace(row, assignment=assignment, leaving=leaving, look_at=None)
 
 
 def _may_join(assigned: Assignment, *, now: datetime) -> bool:
@@ -364,7 +387,7 @@ def _next_look(row: Meeting, action: Action | None, *, around: Surroundings) -> 
     horizon = around.rules.horizon
     if row.decision.reason == HORIZON and horizon is not None:
         return row.event.start - horizon
-    return None
+    return next_look(row) if row.event.end > around.now else None
 
 
 def _confirmed(row: Meeting, around: Surroundings) -> Assignment | None:

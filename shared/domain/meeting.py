@@ -72,7 +72,8 @@ class Meeting:
     `keyed_at` when it was first seen; `shared`: there are or were other copies.
     `bots` is Recall's list as last seen; `released` names bots that we unscheduled and that
     Recall may go on listing, `leaving` those that must still be asked to leave.
-    `due`: work is owed from `next_attempt` on; `wake_at`: the row wants a look by then anyhow.
+    `due`: work is owed from `next_attempt` on; `wake_at`: the row wants a look by then anyhow,
+    `look_at`: when the watchdog asks for the bot again.
     `problem` holds the code of the last refusal, `setback` that of the last failure that may
     pass. `version` is the storage's lock (None: not stored yet).
     """
@@ -92,6 +93,7 @@ class Meeting:
     due: bool = False
     attempts: int = 0
     next_attempt: datetime | None = None
+    look_at: datetime | None = None
     wake_at: datetime | None = None
     problem: str | None = None
     setback: str | None = None

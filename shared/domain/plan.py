@@ -10,6 +10,7 @@ from shared.domain.bot_state import is_over
 from shared.domain.event import EventBot
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.rules import BotSettings, Scheduling
+from shared.domain.watchdog import look_at
 
 # Recall begins to start a bot so long before it joins: from then on little can be changed.
 WARM_UP = timedelta(minutes=10)
@@ -36,10 +37,13 @@ LEAVE_REASONS = frozenset(
 class Wish:
     """The bot that a copy should have, alike for all copies of a meeting that join.
 
-    `bot` is that of the meeting's owner with every placeholder filled; `meeting_url` its link.
+    Event, times, link and bot are those of the meeting's owner, every placeholder filled.
     """
 
     meeting_key: str
+    event_id: str
+    start: datetime
+    end: datetime
     meeting_url: str
     bot: BotSettings
     fingerprint: str
@@ -98,13 +102,20 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Ask Recall for a bot that should be there by now and has said nothing."""
+
+    bot_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing yet: the other copies come first."""
 
     until: datetime
 
 
-Call = Schedule | Unschedule | Keep | Release | Leave
+Call = Schedule | Unschedule | Keep | Release | Leave | Look
 Action = Call | Wait
 
 
@@ -119,11 +130,27 @@ def plan(row: Meeting, *, wish: Wish | None, company: Company, now: datetime) ->
             step = _plan_own(row, wish, company=company, now=now)
         case never:
             assert_never(never)
-    return step or _farewell(row)
+    return step or _farewell(row) or _watch(row, now=now)
 
 
 def _farewell(row: Meeting) -> Leave | None:
     return Leave(row.leaving[0]) if row.leaving else None
+
+
+def _watch(row: Meeting, *, now: datetime) -> Look | None:
+    when = next_look(row)
+    if row.assignment is None or when is None or not when <= now < row.event.end:
+        return None
+    return Look(row.assignment.bot_id)
+
+
+def next_look(row: Meeting) -> datetime | None:
+    """When the watchdog asks for the row's bot, unless it reports before."""
+    assigned = row.assignment
+    if assigned is None:
+        return None
+    first = look_at(assigned.state, start=assigned.join_at, end=row.event.end)
+    return first and max(first, row.look_at or first)
 
 
 def _plan_none(row: Meeting, *, company: Company, now: datetime) -> Action | None:

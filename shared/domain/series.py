@@ -42,6 +42,9 @@ class Words:
     opted_out: bool = False
 
 
+UNSAID: Final = Words()
+
+
 def series_of(event: Event) -> Series | None:
     if event.series_id is None:
         return None

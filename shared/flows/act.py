@@ -15,17 +15,22 @@ from shared.domain.consider import (
     action_for,
     cleared,
     gone,
+    kept,
     left,
+    looked,
     postponed,
     reconsidered,
     refused,
+    released,
     scheduled,
     unscheduled,
     woken,
 )
-from shared.domain.plan import Call, Keep, Leave, Release, Schedule, Unschedule, Wait
+from shared.domain.plan import Call, Keep, Leave, Look, Release, Schedule, Unschedule, Wait
 from shared.domain.room import room
+from shared.domain.watchdog import BotAnswer, finding
 from shared.errors import TransientError
+from shared.flows.claims import DueClaims, assignment_of, wanted_by
 from shared.flows.observe import Change
 from shared.recall import Blocked, NotFound, OutOfCredit, Refused, Throttled
 from shared.storage import Conflict
@@ -33,6 +38,7 @@ from shared.storage import Conflict
 if TYPE_CHECKING:
     from shared.domain.meeting import Meeting
     from shared.events import EventBus
+    from shared.flows.keep import Keeper
     from shared.flows.observe import Observer
     from shared.observability import Log
     from shared.recall import RecallClient
@@ -90,6 +96,7 @@ class Actor:
         recall: RecallClient,
         stores: Stores,
         *,
+        keeper: Keeper,
         observer: Observer,
         bus: EventBus,
         clock: Callable[[], datetime],
@@ -97,6 +104,10 @@ class Actor:
     ) -> None:
         self._recall = recall
         self._stores = stores
+        self._keeper = keeper
+        self._claims = DueClaims(
+            keeper, stores, neighbours=observer.neighbours, clock=clock, log=log
+        )
         self._observer = observer
         self._bus = bus
         self._clock = clock
@@ -110,6 +121,9 @@ class Actor:
         """
         part = _Slice()
         finished = self._work(fresh, part, until=until)
+        if finished:
+            part.halted = self._claims.settle(until=until)
+            finished = part.halted is None
         if part.broke is not None:
             raise part.broke
         retry_after = part.halted.retry_after if part.halted else None
@@ -186,9 +200,13 @@ class Actor:
                     self._leave(bot_id)
                     return left(row, bot_id, around=around)
                 case Keep(wish=wish):
-                    raise NotImplementedError(wish)
+                    held = self._keeper.keep(wanted_by(wish), previous_key=call.previous_key)
+                    return kept(row, assignment_of(held, wish), around=around)
                 case Release(meeting_key):
-                    raise NotImplementedError(meeting_key)
+                    self._keeper.release(meeting_key)
+                    return released(row, around=around)
+                case Look(bot_id):
+                    return self._look(row, bot_id, around=around)
                 case never:
                     assert_never(never)
         except NotFound:
@@ -213,6 +231,25 @@ class Actor:
             event_id, deduplication_key=wish.meeting_key, bot_config=config
         )
         return scheduled(row, answer, asked=call, around=around)
+
+    def _look(self, row: Meeting, bot_id: str, *, around: Surroundings) -> Meeting:
+        """Ask for a bot that should be in the call by now and has not reported."""
+        try:
+            bot = self._recall.get_bot(bot_id)
+        except NotFound:
+            answer = None
+        else:
+            answer = BotAnswer(status=bot.status, sub_code=bot.sub_code)
+        assigned = row.assignment
+        found = finding(
+            assigned.state if assigned else "",
+            answer,
+            start=assigned.join_at if assigned else row.event.start,
+            end=row.event.end,
+            now=around.now,
+        )
+        self._log.info("bot looked for", event_id=row.event.event_id, code=found.state)
+        return looked(row, found, around=around)
 
     def _leave(self, bot_id: str) -> None:
         """Raises TransientError while the bot has not started: then it cannot hear us yet."""

@@ -123,7 +123,7 @@ def _missed(
     row: Meeting, assignment: Assignment, *, report: BotEvent, calendar: Calendar
 ) -> MeetingMissed | None:
     """A wanted meeting whose bot ended before it was in."""
-    if report.about_recording or not row.decision.join:
+    if report.about_recording or not row.verdict.join:
         return None
     reason = missed_reason(assignment.state, code=report.code, sub_code=report.sub_code)
     if reason is None:

@@ -9,6 +9,7 @@ from shared.domain.calendar import Calendar
 from shared.domain.consider import Surroundings, choice_of, explained
 from shared.domain.meeting import Meeting, Override
 from shared.domain.rules import Choice
+from shared.domain.series import series_of
 from shared.errors import CallerError
 from shared.flows.neighbours import Neighbours
 from shared.queue import Queue
@@ -97,10 +98,11 @@ def override_series(
     The override is written first: an occurrence that appears meanwhile reads it by itself.
     """
     event = meeting.event
-    if event.series_id is None:
+    series = series_of(event)
+    if series is None or event.series_id is None:
         message = "The meeting belongs to no series."
         raise CallerError("series_missing", message, field="scope")
-    doors.settings.put_series_override(event.calendar_id, event.series_id, override)
+    doors.settings.series.put_override(series, override)
     for occurrence in doors.meetings.of_series(event.calendar_id, event.series_id):
         doors.meetings.wake(occurrence.event.event_id, now=now)
     doors.queue.ring_work(now=now, unique=unique)

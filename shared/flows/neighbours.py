@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from shared.domain.consider import Copy, Surroundings
 from shared.domain.rules import Rules
 from shared.domain.scope import rules_from, scopes_of
+from shared.domain.series import UNSAID, Series, Words, series_of
 
 if TYPE_CHECKING:
     from shared.domain.calendar import Calendar
     from shared.domain.event import Event
-    from shared.domain.meeting import Meeting, Override
+    from shared.domain.meeting import Meeting
     from shared.storage import Stores
 
 REQUESTS_IN_FLIGHT = 8
@@ -27,7 +28,7 @@ class Neighbourhood:
 
     calendars: dict[str, Calendar]
     rules: dict[str, Rules]
-    series: dict[tuple[str, str], Override]
+    series: dict[Series, Words]
 
     def around(
         self, event: Event, *, copies: Iterable[Meeting] | None = (), now: datetime
@@ -38,17 +39,18 @@ class Neighbourhood:
         return Surroundings(
             calendar=self.calendars.get(event.calendar_id),
             rules=self.rules.get(event.calendar_id, Rules()),
-            series_override=self._series(event),
+            series=self._words(event),
             copies=beside,
             now=now,
         )
 
-    def _series(self, event: Event) -> Override | None:
-        return self.series.get((event.calendar_id, event.series_id)) if event.series_id else None
+    def _words(self, event: Event) -> Words:
+        series = series_of(event)
+        return self.series.get(series, UNSAID) if series else UNSAID
 
 
 class Neighbours:
-    """Reads calendars, rules, series overrides and the other copies of meetings."""
+    """Reads calendars, rules, words on series and the other copies of meetings."""
 
     def __init__(self, stores: Stores, *, clock: Callable[[], datetime]) -> None:
         self._stores = stores
@@ -76,18 +78,15 @@ class Neighbours:
         }
 
     def neighbourhood(self, events: Iterable[Event]) -> Neighbourhood:
-        """Calendars, rules and series overrides of events."""
-        wanted = {(event.calendar_id, event.series_id) for event in events}
-        calendars = self._stores.calendars.get_many(sorted({pair[0] for pair in wanted}))
-        series = [
-            (calendar_id, series_id)
-            for calendar_id, series_id in wanted
-            if series_id and calendar_id in calendars
-        ]
+        """Calendars, rules, and what was said of the series of events."""
+        known = list(events)
+        calendars = self._stores.calendars.get_many(sorted({each.calendar_id for each in known}))
+        series = {each for event in known if (each := series_of(event)) is not None}
+        ours = [each for each in series if each.calendar_id in calendars]
         return Neighbourhood(
             calendars=calendars,
             rules=self._rules(calendars.values()),
-            series=self._stores.settings.series_overrides(series) if series else {},
+            series=self._stores.settings.series.of(ours) if ours else {},
         )
 
     def _copies(self, row: Meeting | None) -> list[Meeting]:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.announce import Step, notices
-from shared.domain.consider import Surroundings, reconsidered
+from shared.domain.consider import reconsidered, woken
 from shared.domain.redecision import Place, Redecision, bots_differ, walked
 from shared.domain.scope import Scope, rules_from, scopes_of
+from shared.flows.observe import Change
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from shared.domain.meeting import Meeting
     from shared.domain.rules import Document
     from shared.events import EventBus
+    from shared.flows.neighbours import Neighbourhood
     from shared.flows.observe import Observer
     from shared.observability import Log
     from shared.storage import Page, Stores
@@ -104,35 +106,36 @@ class Redecider:
         """How many rows changed."""
         now = self._clock()
         upcoming = [row for row in rows if row.event.end > now]
-        near = self._observer.neighbourhood(
-            (row.event.calendar_id, row.event.series_id) for row in upcoming
-        )
+        near = self._observer.neighbours.neighbourhood(row.event for row in upcoming)
         moved = self._moved(near.calendars.values(), job)
-
-        def decide(row: Meeting) -> bool:
-            event = row.event
-            around = near.around(event.calendar_id, series_id=event.series_id, now=now)
-            return self._decide_one(row, around, turn=event.calendar_id in moved)
-
+        steps = [self._step_of(row, near, moved=moved, now=now) for row in upcoming]
+        changed = [step for step in steps if step.after != step.before]
+        met = self._observer.introduce([Change(step.before, step.after) for step in changed])
         with ThreadPoolExecutor(WRITES_IN_FLIGHT) as pool:
-            return sum(pool.map(decide, upcoming))
+            list(pool.map(lambda step: self._save(step, met=met), changed))
+        return len(changed)
 
-    def _decide_one(self, row: Meeting, around: Surroundings, *, turn: bool) -> bool:
-        """True if the row changed; `turn`: what it joins or has may need another bot."""
+    def _step_of(
+        self, row: Meeting, near: Neighbourhood, *, moved: Collection[str], now: datetime
+    ) -> Step:
+        """The vote is left to the turn of the row, which reads the other copies."""
+        around = near.around(row.event, copies=None if row.shared else (), now=now)
         after = reconsidered(row, around)
-        if turn and (after.decision.join or after.assignment is not None):
-            after = replace(after, due=True, attempts=0, next_attempt=around.now, problem=None)
-        if after == row:
-            return False
-        step = Step(before=row, after=after, calendar=around.calendar, now=around.now)
-        # Tell first: a crash in between tells twice rather than never.
+        changed = after.decision != row.decision or row.event.calendar_id in moved
+        if changed and (row.shared or after.decision.join or after.assignment is not None):
+            after = replace(after, due=True, attempts=0, next_attempt=now, problem=None)
+        return Step(before=row, after=after, calendar=around.calendar, now=now)
+
+    def _save(self, step: Step, *, met: Collection[str]) -> None:
+        """Tell first: a crash in between tells twice rather than never."""
         self._bus.publish(notices(step))
+        event_id = step.after.event.event_id
+        after = woken(step.after, now=step.now) if event_id in met else step.after
         try:
             self._stores.meetings.save(after)
         except Conflict:
             # Its turn decides it anew, on top of what was changed meanwhile.
-            self._stores.meetings.wake(row.event.event_id, now=around.now)
-        return True
+            self._stores.meetings.wake(event_id, now=step.now)
 
     def _moved(self, calendars: Collection[Calendar], job: Redecision) -> set[str]:
         """The calendars whose bots may differ though their decisions do not."""

@@ -77,6 +77,7 @@ class MeetingRow(Model):
     next_attempt = MomentAttribute(null=True)
     waking = UnicodeAttribute(null=True)
     wake_at = MomentAttribute(null=True)
+    look_at = MomentAttribute(null=True)
     problem = UnicodeAttribute(null=True)
     setback = UnicodeAttribute(null=True)
     version = NumberAttribute()
@@ -169,6 +170,10 @@ class MeetingStore:
         met = [MeetingRow.shared.set(YES)] if shared else []
         return self._touch(event_id, [*_due_at(now), *met]) is not None
 
+    def forget_bot(self, event_id: str, *, now: datetime) -> bool:
+        """Takes the assignment away and makes the meeting due; False when it is gone."""
+        return self._touch(event_id, [*_due_at(now), MeetingRow.assignment.remove()]) is not None
+
     def delete(self, event_id: str) -> None:
         self._table.delete(event_id)
 
@@ -239,6 +244,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         next_attempt=meeting.next_attempt,
         waking=YES if meeting.wake_at else None,
         wake_at=meeting.wake_at,
+        look_at=meeting.look_at,
         problem=meeting.problem,
         setback=meeting.setback,
         version=version,
@@ -276,6 +282,7 @@ def _meeting(row: MeetingRow) -> Meeting:
         attempts=int(row.attempts),
         next_attempt=row.next_attempt,
         wake_at=row.wake_at,
+        look_at=row.look_at,
         problem=row.problem,
         setback=row.setback,
         version=int(row.version),

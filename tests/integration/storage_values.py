@@ -204,6 +204,7 @@ meetings = st.builds(
     released=st.frozensets(names, max_size=3),
     leaving=st.sets(names, max_size=3).map(lambda ids: tuple(sorted(ids))),
     wake_at=maybe_moment,
+    look_at=maybe_moment,
     setback=maybe_word,
     due=st.booleans(),
     attempts=st.integers(min_value=0, max_value=1000),

@@ -31,6 +31,7 @@ from shared.domain.rules import (
     Weekday,
     Window,
 )
+from shared.domain.series import Words
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 START = NOW + timedelta(hours=3)
@@ -120,6 +121,9 @@ def wish(start: datetime = START, *, url: str = MEET, settings: BotSettings | No
     settings = settings or BotSettings()
     return Wish(
         meeting_key=key(start, url=url),
+        event_id="event-1",
+        start=start,
+        end=start + HOUR,
         meeting_url=url,
         bot=settings,
         fingerprint=settings.fingerprint(url),
@@ -197,7 +201,7 @@ surroundings = st.builds(
     calendar=st.none()
     | st.builds(lambda status: calendar(status=status), st.sampled_from(CalendarStatus)),
     rules=rules,
-    series_override=st.none() | overrides,
+    series=st.builds(Words, override=st.none() | overrides, opted_out=st.booleans()),
     now=st.just(NOW),
 )
 bots = st.builds(bot, st.sampled_from(["bot-1", "bot-2", "bot-3"]), start=moments, url=links)

@@ -27,6 +27,7 @@ from shared.domain.event import Event, EventBot, ListedEvent
 from shared.domain.meeting import Meeting, Override
 from shared.domain.plan import Schedule, Unschedule
 from shared.domain.rules import BotSettings, Choice, Rules
+from shared.domain.series import Words
 from tests.unit import core_values
 from tests.unit.core_values import (
     HOUR,
@@ -130,7 +131,8 @@ def test_microsoft_does_not_mark_the_owner_so_the_calendar_does() -> None:
 def test_an_occurrence_s_override_comes_before_its_series(
     own: Choice, series: Choice | None, reason: str
 ) -> None:
-    where = around(series_override=None if series is None else Override(choice=series))
+    said = Words(override=None if series is None else Override(choice=series))
+    where = around(series=said)
     row = reconsidered(replace(served(), override=Override(choice=own)), where)
     assert reason == row.decision.reason
 

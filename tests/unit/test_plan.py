@@ -106,6 +106,7 @@ def test_a_running_meeting_is_not_scheduled_again_for_its_own_bot() -> None:
             deduplication_key=key(start),
             fingerprint=BOT.fingerprint(MEET),
             join_at=start,
+            state="in_call_recording",
         ),
     )
     assert action_for(row, around()) is None

@@ -1,0 +1,111 @@
+"""Claims that are due: bots of our own that no row's turn has settled or can settle any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.domain.claim import Wanted, settled
+from shared.domain.consider import wish_for
+from shared.domain.meeting import Assignment
+from shared.domain.plan import Wish
+from shared.domain.rules import Scheduling
+from shared.errors import TransientError
+from shared.recall import Blocked, Refused
+from shared.storage import Conflict
+
+if TYPE_CHECKING:
+    from shared.domain.claim import Claim, Held
+    from shared.domain.meeting import Meeting
+    from shared.flows.keep import Keeper
+    from shared.flows.neighbours import Neighbours
+    from shared.observability import Log
+    from shared.storage import Stores
+
+CLAIMS_PER_SLICE = 32
+
+
+def wanted_by(wish: Wish) -> Wanted:
+    """The bot of a wish, as the keeper takes it."""
+    return Wanted(
+        meeting_key=wish.meeting_key,
+        event_id=wish.event_id,
+        meeting_url=wish.meeting_url,
+        start=wish.start,
+        end=wish.end,
+        bot=wish.bot,
+        fingerprint=wish.fingerprint,
+    )
+
+
+def assignment_of(held: Held, wish: Wish) -> Assignment:
+    return Assignment(
+        bot_id=held.bot_id,
+        deduplication_key=wish.meeting_key,
+        fingerprint=wish.fingerprint,
+        join_at=held.join_at,
+        by=Scheduling.SELF_MANAGED,
+    )
+
+
+class DueClaims:
+    """Settles claims one after the other: their meetings' rows say whether a bot is wanted."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        stores: Stores,
+        *,
+        neighbours: Neighbours,
+        clock: Callable[[], datetime],
+        log: Log,
+    ) -> None:
+        self._keeper = keeper
+        self._stores = stores
+        self._neighbours = neighbours
+        self._clock = clock
+        self._log = log
+
+    def settle(self, *, until: datetime) -> TransientError | None:
+        """At most CLAIMS_PER_SLICE; answers the error of a limit that stopped it."""
+        for claim in self._stores.claims.due(now=self._clock(), limit=CLAIMS_PER_SLICE):
+            if self._clock() >= until:
+                return None
+            try:
+                self._settle_one(claim)
+            except Conflict:
+                self._log.info("claim changed during its turn", event_id=claim.event_id)
+            except TransientError as error:
+                self._log.info("claim not settled yet", event_id=claim.event_id, code=error.code)
+                if error.code == "rate_budget":
+                    return error
+            except (Refused, Blocked) as error:
+                self._log.warning("claim refused", event_id=claim.event_id, code=error.code)
+                self._log.count("BotCallRefused")
+        return None
+
+    def _settle_one(self, claim: Claim) -> None:
+        rows = self._stores.meetings.of_key(claim.meeting_key)
+        wish = self._wish(rows)
+        if wish is not None and wish.scheduling is Scheduling.SELF_MANAGED:
+            held = self._keeper.keep(wanted_by(wish), previous_key=None)
+            self._wake_others_of(held, rows)
+        elif rows and not claim.releasing and claim.start <= self._clock():
+            # The bot is in its call, which may last longer than planned.
+            self._stores.claims.save(settled(claim))
+        else:
+            self._keeper.release(claim.meeting_key)
+
+    def _wish(self, rows: Sequence[Meeting]) -> Wish | None:
+        around = self._neighbours.surroundings(rows)
+        found = (wish_for(row, near) for row, near in zip(rows, around, strict=True))
+        return next((wish for wish in found if wish is not None), None)
+
+    def _wake_others_of(self, held: Held, rows: Sequence[Meeting]) -> None:
+        """Rows that still name a bot that was lost: without it their turn finds the new one."""
+        for row in rows:
+            assigned = row.assignment
+            own = assigned is not None and assigned.by is Scheduling.SELF_MANAGED
+            if own and assigned is not None and assigned.bot_id != held.bot_id:
+                self._stores.meetings.forget_bot(row.event.event_id, now=self._clock())
