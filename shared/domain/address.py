@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
@@ -59,20 +58,21 @@ class Domains:
 
     def first(self, domains: AbstractSet[str]) -> int | None:
         """The place of the first pattern of the list that matches any of `domains`."""
-        places = [self.exact[domain] for domain in self.exact.keys() & domains]
+        places = [self.exact[domain] for domain in domains if domain in self.exact]
         if self.parents:
-            above = {parent for domain in domains for parent in _parents(domain)}
-            places += [self.parents[parent] for parent in self.parents.keys() & above]
+            above = [parent for domain in domains for parent in _parents(domain)]
+            places += [self.parents[parent] for parent in above if parent in self.parents]
         return min(places) if places else None
 
     def cover(self, domain: str) -> bool:
         return domain in self.exact or any(parent in self.parents for parent in _parents(domain))
 
 
-def _parents(domain: str) -> Iterator[str]:
-    parent = domain
-    while parent := parent.partition(".")[2]:
-        yield parent
+@lru_cache(maxsize=KNOWN_MAX)
+def _parents(domain: str) -> tuple[str, ...]:
+    """`b.example` and `example` for `a.b.example`."""
+    labels = domain.split(".")
+    return tuple(".".join(labels[depth:]) for depth in range(1, len(labels)))
 
 
 @lru_cache(maxsize=1_024)

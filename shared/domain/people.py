@@ -39,18 +39,22 @@ class Company:
 
 def company_of(event: Event, owner_email: str | None) -> Company:
     """The owner is whom the provider marks, and whoever has the calendar's own address."""
-    guests = [(canonical(guest.email), guest) for guest in event.attendees]
     nobody = owner_addresses(event, owner_email)
-    nobody |= {address for address, guest in guests if guest.is_resource}
-    declined = {address for address, guest in guests if guest.answer is Answer.DECLINED}
     organizer = canonical(event.organizer_email or "")
-    addresses = {organizer, *(address for address, _ in guests)} - nobody
-    everybody = frozenset(address for address in addresses if _is_person(address))
+    addresses, declined = {organizer}, set()
+    for guest in event.attendees:
+        address = canonical(guest.email)
+        addresses.add(address)
+        if guest.is_resource:
+            nobody.add(address)
+        if guest.answer is Answer.DECLINED:
+            declined.add(address)
+    everybody = frozenset(filter(_is_person, addresses - nobody))
     return Company(
         organizer=organizer if organizer in everybody else None,
         invited=everybody - {organizer},
         everybody=everybody,
-        others=everybody - declined,
+        others=everybody - declined if declined else everybody,
         domains=frozenset(map(domain_of, everybody)),
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import assert_never
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from tzlocal.windows_tz import win_tz
 
@@ -170,12 +170,16 @@ def _title(value: object) -> str:
 
 
 def _time_zone(value: object) -> str | None:
+    name = text(value)
+    return None if name is None else _zone_name(name)
+
+
+@lru_cache(maxsize=1_024)
+def _zone_name(name: str) -> str | None:
     """An IANA name, from one or from a name of Windows; None for what is neither."""
-    name = text(value) or ""
     iana = win_tz.get(name, name)
-    return iana if iana in _known_zones() else None
-
-
-@cache
-def _known_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    try:
+        ZoneInfo(iana)
+    except (KeyError, ValueError, OSError):
+        return None
+    return iana
