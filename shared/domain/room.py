@@ -16,6 +16,8 @@ from shared.domain.rules import Dedupe
 from shared.domain.web_address import Address, address_of, escaped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from shared.domain.event import Event
 
 KEY_VERSION = "r1"
@@ -25,6 +27,7 @@ KEY_BYTES_MAX: Final = 2_000
 _BEFORE_QUERY = re.compile(r"[?#]")
 _MEET_CODE = re.compile(r"^/(?:lookup/|_meet/)?([a-z]{3}-?[a-z]{4}-?[a-z]{3})/?$")
 _ZOOM_NUMBER = re.compile(r"/(?:j|s|w|wc/join|wc|launch/jc)/([0-9]{9,12})(?![0-9])")
+_ZOOM_NAME = re.compile(r"^/(?:my|ev)/[^/]")
 _ZOOM_TICKET = re.compile(r"^/ejl/([^/]+)")
 _TEAMS_HOSTS = (
     "teams.microsoft.com",
@@ -38,6 +41,8 @@ _WEBEX_SITE = re.compile(r"^/([^/]+)/[a-z]+\.php$|/sites/([^/]+)/", re.IGNORECAS
 _WEBEX_PAGE = re.compile(r"/sites/[^/]+/meeting/(?:download|info|start)/(\w+)")
 _WEBEX_PERSONAL = re.compile(r"^/(?:meet|join)/([^/]+)")
 _GOTO_HOSTS = ("meet.goto.com", "app.goto.com", "gotomeeting.com", "gotomeet.me", "gotomeet.at")
+_GOTO_NAMING_HOSTS = ("meet.goto.com", "gotomeet.me", "gotomeet.at")
+_GOTO_NAME = re.compile(r"^/[^/]+/?$")
 _GOTO_NUMBER = re.compile(r"^/(?:join/|meeting/|meet/)?([0-9]{3})-?([0-9]{3})-?([0-9]{3})/?$")
 
 
@@ -96,19 +101,24 @@ def room(meeting_url: str) -> str:
     address = address_of(meeting_url)
     if address is None:
         return escaped(_BEFORE_QUERY.split(meeting_url.strip(), maxsplit=1)[0])
-    for platform in (_meet, _zoom, _teams, _webex, _goto):
-        name = platform(address)
+    known = _known(address)
+    return _plain(address) if known is None else known[1]
+
+
+def platform_of(link: str) -> str | None:
+    """The platform, in Recall's words, that has a room behind the link; None for any other."""
+    address = address_of(link)
+    known = _known(address) if address else None
+    return known[0] if known else None
+
+
+def _known(address: Address) -> tuple[str, str] | None:
+    """Platform and room."""
+    for platform, named in _ROOMS.items():
+        name = named(address)
         if name is not None:
-            return name
-    return _plain(address)
-
-
-def _meet(address: Address) -> str | None:
-    if not address.at("meet.google.com"):
-        return None
-    path = address.path.lower()
-    code = _MEET_CODE.match(path)
-    return f"meet:{code[1].replace('-', '')}" if code else _place(address, path)
+            return platform, name
+    return None
 
 
 def _zoom(address: Address) -> str | None:
@@ -121,7 +131,17 @@ def _zoom(address: Address) -> str | None:
     if ticket := _ZOOM_TICKET.match(address.path):
         # A ticket to an event lets its holder in, and a key is no place for it.
         return _place(address, f"/ejl/sha256:{_digest(ticket[1])}")
-    return None
+    # The same name means another room at every host.
+    return _plain(address) if _ZOOM_NAME.match(address.path) else None
+
+
+def _meet(address: Address) -> str | None:
+    if not address.at("meet.google.com"):
+        return None
+    path = address.path.lower()
+    if code := _MEET_CODE.match(path):
+        return f"meet:{code[1].replace('-', '')}"
+    return _place(address, path) if path.startswith("/lookup/") else None
 
 
 def _teams(address: Address) -> str | None:
@@ -164,7 +184,21 @@ def _goto(address: Address) -> str | None:
         return None
     wanted = f"/{address.query['meetingid']}" if "meetingid" in address.query else address.path
     number = _GOTO_NUMBER.match(wanted)
-    return f"meet.goto.com/{''.join(number.groups())}" if number else None
+    if number:
+        return f"meet.goto.com/{''.join(number.groups())}"
+    named = address.at(*_GOTO_NAMING_HOSTS) and _GOTO_NAME.match(address.path)
+    return _plain(address) if named else None
+
+
+# In the order in which Recall looks for a link where an event holds several.
+_ROOMS: Final[Mapping[str, Callable[[Address], str | None]]] = {
+    "zoom": _zoom,
+    "google_meet": _meet,
+    "microsoft_teams": _teams,
+    "webex": _webex,
+    "goto_meeting": _goto,
+}
+PLATFORMS: Final = tuple(_ROOMS)
 
 
 def _plain(address: Address) -> str:

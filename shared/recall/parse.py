@@ -15,6 +15,7 @@ from typing import TypeVar
 from shared.domain.calendar import CalendarStatus, Platform, RecallCalendar
 from shared.domain.event import Event, EventBot, ListedEvent
 from shared.domain.secret import Secret
+from shared.recall.links import candidate_links
 from shared.recall.provider_event import provider_facts
 from shared.recall.reading import (
     ID,
@@ -135,7 +136,9 @@ def parse_bot(document: object) -> RecallBot:
 def _event(fields: Fields) -> Event:
     platform = word_at(fields, "platform", words=Platform)
     deleted = fields.get("is_deleted") is True
-    facts = provider_facts(platform, _raw(fields, deleted=deleted))
+    raw = _raw(fields, deleted=deleted)
+    facts = provider_facts(platform, raw)
+    link = _link(fields)
     ical_uid = text(fields.get("ical_uid")) or ""
     return Event(
         event_id=id_at(fields, "id"),
@@ -151,7 +154,7 @@ def _event(fields: Fields) -> Event:
         cancelled=facts.cancelled,
         deleted=deleted,
         private=facts.private,
-        meeting_url=_link(fields),
+        meeting_url=link,
         meeting_platform=text(fields.get("meeting_platform")),
         organizer_email=facts.organizer_email,
         owner_is_organizer=facts.owner_is_organizer,
@@ -159,6 +162,7 @@ def _event(fields: Fields) -> Event:
         attendees=facts.attendees,
         guests_hidden=facts.guests_hidden,
         time_zone=facts.time_zone,
+        link_in_body=link is None and bool(candidate_links(raw)),
     )
 
 

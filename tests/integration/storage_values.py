@@ -169,7 +169,11 @@ events = st.builds(
 )
 
 overrides = st.builds(
-    Override, choice=st.sampled_from(Choice), set_by=maybe_word, set_at=maybe_moment
+    Override,
+    choice=st.sampled_from(Choice),
+    set_by=maybe_word,
+    set_at=maybe_moment,
+    source=maybe_word,
 )
 
 meetings = st.builds(

@@ -14,7 +14,7 @@ from shared.domain.calendar import CalendarStatus, Platform
 from shared.domain.decision import Decision
 from shared.domain.event import Answer as Rsvp
 from shared.domain.event import Attendee, Event
-from shared.domain.meeting import Assignment, Meeting
+from shared.domain.meeting import Assignment, Meeting, Override
 from shared.domain.rules import Choice
 from shared.flows.landing import EPOCH
 from shared.storage.accounts import AccountStore
@@ -522,6 +522,15 @@ def test_delete_leaves_nothing_behind(stage):
     assert stage.add().status == 201
 
 
+def test_what_was_said_of_a_series_goes_with_the_calendar(stage):
+    calendar_id, other = connected(stage), "another"
+    for each in (calendar_id, other):
+        stage.stores.settings.put_series_override(each, "s1", Override(choice=Choice.OFF))
+    assert stage.call("DELETE", f"/v1/calendars/{calendar_id}").status == 204
+    pairs = [(calendar_id, "s1"), (other, "s1")]
+    assert [(other, "s1")] == list(stage.stores.settings.series_overrides(pairs))
+
+
 def test_delete_keeps_a_grant_that_another_calendar_needs(stage):
     first = connected(stage)
     other = connected(stage, entity_id="u_2")
@@ -647,6 +656,7 @@ def test_an_override_of_an_occurrence_wakes_the_scheduler(stage):
     assert answer.json["decision"] == {"join": False, "reason": "override.off", "rule": None}
     row = stage.stores.meetings.get("e1")
     assert (row.override.choice, row.override.set_by, row.due) == (Choice.OFF, "rk_0123", True)
+    assert row.override.source == "api"
     assert [bell["type"] for bell in stage.bells()] == ["work.due"]
 
 
