@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,8 @@ from shared.flows.calendars import refresh
 from shared.flows.connect import BrowserDoors, ConnectDoors, finish_waiting
 from shared.flows.doors import CalendarDoors
 from shared.flows.observe import Observer
-from shared.flows.reconcile import Reconciler, ReconcileTools
+from shared.flows.orphans import OrphanSweep
+from shared.flows.reconcile import PREFLIGHT_TO, Reconciler, ReconcileTools
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
@@ -37,11 +38,14 @@ CONSENTS_MAX: Final = 50
 UNIQUE_BYTES: Final = 16
 # The sweeps come first: what the reconciler reads can wait.
 BUDGET_SHARE: Final = 0.5
+# As far ahead as Recall lists events.
+WINDOW_AHEAD: Final = timedelta(days=28)
 NEEDED: Final = (
     "AWS_REGION",
     "CONNECT_SESSIONS_TABLE",
     "ACCOUNTS_TABLE",
     "CALENDARS_TABLE",
+    "CLAIMS_TABLE",
     "MEETINGS_TABLE",
     "SETTINGS_TABLE",
     "WORKSPACE_TABLE",
@@ -58,23 +62,36 @@ class Service:
     """What the function is made of."""
 
     reconciler: Reconciler
+    orphans: OrphanSweep
     connect: ConnectDoors
+    queue: Queue
     log: Log
     clock: Callable[[], datetime]
+    unique: Callable[[], str]
 
     def perform(self, task: object) -> dict[str, int]:
         """One task by its name in the template; PermanentError `task_unknown` for another."""
         match task:
             case "preflight":
                 landed = finish_waiting(self.connect, limit=CONSENTS_MAX, now=self.clock())
-                return {"landed": landed, "due": self.reconciler.preflight()}
+                due = self.reconciler.preflight()
+                return {"landed": landed, "due": due, "claims": self.look(ahead=PREFLIGHT_TO)}
             case "calendars":
                 return {"refreshed": self.reconciler.refresh_calendars()}
             case "audit":
                 walk = self.reconciler.audit()
+                if walk is not None and walk.finished_at is not None:
+                    self.look(ahead=WINDOW_AHEAD)
                 return {"events": walk.events if walk else 0}
             case _:
                 raise PermanentError("task_unknown", "The schedule names no task we know.")
+
+    def look(self, *, ahead: timedelta) -> int:
+        """Compare the self-managed bots with their claims; answers how many were marked."""
+        marked = self.orphans.look(ahead=ahead).marked
+        if marked:
+            self.queue.ring_work(now=self.clock(), unique=self.unique())
+        return marked
 
 
 @cache
@@ -133,9 +150,19 @@ def compose(
     )
     return Service(
         reconciler=Reconciler(tools),
+        orphans=OrphanSweep(
+            recall,
+            stores.claims,
+            known=lambda meeting_key: bool(stores.meetings.of_key(meeting_key, limit=1)),
+            clock=clock,
+            unique=partial(chance, UNIQUE_BYTES),
+            log=log,
+        ),
         connect=ConnectDoors(browser=browser, calendar=doors, log=log),
+        queue=queue,
         log=log,
         clock=clock,
+        unique=partial(chance, UNIQUE_BYTES),
     )
 
 

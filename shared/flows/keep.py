@@ -234,7 +234,7 @@ class Keeper:
 
     def _take_over(self, previous_key: str, meeting_key: str) -> None:
         previous = self._claims.get(previous_key)
-        if previous is None or previous.releasing or previous.end <= self._clock():
+        if previous is None or previous.end <= self._clock():
             return
         if previous.moving_to is None:
             previous = self._claims.save(replace(previous, moving_to=meeting_key))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -14,10 +15,13 @@ from moto import mock_aws
 from functions.authorizer import app as authorizer
 from infra.local.emulators.http import Fault, FaultKind, Response
 from infra.local.emulators.recall.switches import Switches
+from shared.domain.claim import Wanted
 from shared.domain.meeting import Override
-from shared.domain.rules import Choice
+from shared.domain.rules import BotSettings, Choice
 from shared.domain.scope import Scope
+from shared.flows.keep import Keeper
 from shared.flows.rules import RulesDoors, RulesPut, put_rules
+from shared.observability import Log
 from shared.storage import settings
 from tests.connect_stage import ADA, GOOGLE, OUTLOOK
 from tests.infra.template import Template, referred
@@ -94,6 +98,49 @@ def keys_are_looked_up(watch: Watch) -> None:
     with watch.acting("AuthorizerFunction", environment):
         answer = authorizer.authorize(event, authorizer.compose(environment))
     assert answer == {"isAuthorized": False}
+
+
+def bots_without_events_are_claimed(watch: Watch) -> None:
+    """The scheduler's part is played by the flow that it is made of."""
+    stack = WatchedStack(watch)
+    recall, claims = stack.scheduler.doors.recall, stack.stores.claims
+    wish = _wish(START + timedelta(minutes=20))
+    with watch.acting("SchedulerFunction", stack.environment):
+        numbers = itertools.count()
+        keeper = Keeper(
+            recall,
+            claims,
+            clock=stack.clock.now,
+            unique=lambda: f"intent-{next(numbers)}",
+            log=Log("scheduler"),
+        )
+        keeper.keep(wish, previous_key=None)
+        stack.clock.advance(timedelta(minutes=2))
+        keeper.keep(wish, previous_key=None)
+    recall.create_bot(
+        meeting_url=MEET,
+        join_at=wish.start,
+        bot_config={"metadata": {"rollcall_mode": "self_managed"}},
+        idempotency_key="stray",
+    )
+    assert [2] == [done["claims"] for done in stack.reconcile("preflight")]
+    stack.clock.advance(timedelta(minutes=2))
+    with watch.acting("SchedulerFunction", stack.environment):
+        for claim in claims.due(now=stack.clock.now(), limit=10):
+            keeper.release(claim.meeting_key)
+    assert [] == stack.recall.live_bots()
+
+
+def _wish(start: datetime) -> Wanted:
+    return Wanted(
+        meeting_key="key",
+        event_id="event-1",
+        meeting_url=MEET,
+        start=start,
+        end=start + timedelta(hours=1),
+        bot=BotSettings(),
+        fingerprint="print",
+    )
 
 
 def bots_follow_their_meetings(watch: Watch) -> None:
@@ -306,6 +353,7 @@ def _reconciler_refreshes(stage: WatchedStage, _: str) -> None:
 SCENARIOS: list[Callable[[Watch], None]] = [
     keys_are_looked_up,
     bots_follow_their_meetings,
+    bots_without_events_are_claimed,
     bots_report_what_they_do,
     recall_refuses_lists_without_a_calendar,
     many_pages_are_read_in_several_runs,

@@ -152,6 +152,7 @@ def test_what_cannot_be_made_again_outlives_the_stack(template: Template) -> Non
         "AccountsTable",
         "ApiKeysTable",
         "CalendarsTable",
+        "ClaimsTable",
         "MeetingsTable",
         "SettingsTable",
         "WorkspaceTable",

@@ -17,7 +17,7 @@ from moto import mock_aws
 from infra.local.emulators.clock import VirtualClock
 from infra.local.emulators.http import Fault, FaultKind, Request, Response, WorldAdapter
 from infra.local.emulators.recall.fleet import LiveBot
-from infra.local.emulators.recall.switches import Switches
+from infra.local.emulators.recall.switches import Switches, Timings
 from infra.local.emulators.recall.world import RecallWorld
 from shared.domain.claim import SETTLED_AFTER, Held, Wanted
 from shared.domain.rules import BotSettings
@@ -64,6 +64,7 @@ class Scene:
         self.recall = RecallWorld(self.clock, api_key=API_KEY)
         self.adapter = WorldAdapter(self.recall.handle)
         self.claims = claims
+        self.budget = Free()
         session = new_session(1)
         session.mount(self.recall.base_url, self.adapter)
         numbers = itertools.count(1)
@@ -71,7 +72,7 @@ class Scene:
             session,
             base_url=self.recall.base_url,
             api_key=lambda: Secret(API_KEY),
-            budget=Free(),
+            budget=self.budget,
             clock=self.clock.now,
         )
         self.keeper = Keeper(
@@ -218,6 +219,18 @@ def test_a_change_while_the_answer_is_lost_reaches_the_bot(scene: Scene, later: 
     scene.at(START + later)
     scene.keep(renamed("New"))
     assert "New" == scene.bot.bot_name
+
+
+def test_a_bot_found_late_is_changed_where_it_differs(scene: Scene) -> None:
+    scene.fail(FaultKind.READ_TIMEOUT)
+    with pytest.raises(Unavailable):
+        scene.keep(renamed("Old"))
+    scene.fail(FaultKind.TIMEOUT_AFTER_EFFECT)
+    with pytest.raises(Unavailable):
+        scene.keep(renamed("New"))
+    scene.at(START + HOUR)
+    scene.keep(renamed("Old"))
+    assert "Old" == scene.bot.bot_name
 
 
 def test_a_change_back_while_an_answer_is_lost_reaches_the_bot(scene: Scene) -> None:
@@ -370,10 +383,11 @@ def test_a_move_to_a_meeting_with_a_bot_leaves_that_one(scene: Scene) -> None:
 
 
 def test_a_bot_of_a_meeting_that_is_over_is_left_alone(scene: Scene) -> None:
-    first = scene.keep(wanted())
-    scene.at(NOON + HOUR + MINUTE)
-    second = scene.keep(moved(NOON + 5 * HOUR), KEY)
-    assert first.bot_id != second.bot_id
+    scene.recall.timings = Timings(direct_call=7200)
+    scene.keep(wanted())
+    scene.at(NOON + HOUR)
+    scene.keep(moved(NOON + 5 * HOUR), KEY)
+    assert ["in_call_recording", "ready"] == [bot.state for bot in scene.live]
 
 
 # Releasing.
@@ -423,6 +437,17 @@ def test_a_bot_gone_already_is_released(scene: Scene) -> None:
     assert scene.claims.get(KEY) is None
 
 
+def test_after_the_meeting_nobody_waits_for_its_bot_to_leave(scene: Scene) -> None:
+    scene.keep(wanted())
+    scene.at(NOON + HOUR)
+    unstarted = Response(status=400, body=b'{"code": "cannot_command_unstarted_bot"}')
+    scene.adapter.faults = lambda request: (
+        Fault(kind=FaultKind.ANSWER, answer=unstarted) if request.method == "POST" else None
+    )
+    scene.keeper.release(KEY)
+    assert scene.claims.get(KEY) is None
+
+
 def test_what_nobody_holds_is_released(scene: Scene) -> None:
     scene.keeper.release(KEY)
     assert [] == scene.recall.calls
@@ -440,6 +465,16 @@ def test_a_create_without_answer_is_released(scene: Scene, kind: FaultKind) -> N
         scene.at(START + SETTLED_AFTER)
     scene.keeper.release(KEY)
     assert ([], None) == (scene.live, scene.claims.get(KEY))
+
+
+def test_a_create_without_answer_that_is_wanted_again_stays_one(scene: Scene) -> None:
+    scene.fail(FaultKind.TIMEOUT_AFTER_EFFECT)
+    with pytest.raises(Unavailable):
+        scene.keep(wanted())
+    scene.refuse(503, method="GET")
+    with pytest.raises(Unavailable):
+        scene.keeper.release(KEY)
+    assert scene.keep(wanted()).bot_id == scene.bot.bot_id
 
 
 def test_a_bot_wanted_again_while_it_leaves_is_replaced(scene: Scene) -> None:

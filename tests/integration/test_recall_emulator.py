@@ -965,6 +965,17 @@ class TestBots:
         stage.passes(minutes=10)
         assert "update_bot_failed" == patch(bot_name="Newest").json()["code"]
 
+    def test_late_changes_and_early_leaves_may_be_refused(self, stage):
+        path = f"/api/v1/bot/{self.create(stage)['id']}/"
+        stage.world.switches = Switches(late_patch="refused", leave_before_join="refused")
+        stage.passes(minutes=51)
+        late = stage.call("PATCH", path, {"bot_name": "Newer"})
+        assert (400, "update_bot_failed") == (late.status_code, late.json()["code"])
+        early = stage.post(path + "leave_call/")
+        assert (400, "cannot_command_unstarted_bot") == (early.status_code, early.json()["code"])
+        stage.passes(minutes=10)
+        assert 200 == stage.post(path + "leave_call/").status_code
+
     def test_delete_and_leave_rules(self, stage):
         bot = self.create(stage)
         path = f"/api/v1/bot/{bot['id']}/"
