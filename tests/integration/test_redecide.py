@@ -128,8 +128,8 @@ def test_another_look_of_the_bot_reaches_bots_that_are_scheduled(stack, api):
 
 def test_a_bot_that_recall_refused_is_tried_anew_under_new_rules(stack, api):
     add(stack, "Kickoff")
-    nameless = {"bot": {"bot_name": ""}}
-    stack.stores.settings.put_rules("default", nameless, by="test", at=START)
+    outdated = {"bot": {"config": {"recording_mode": "speaker_view"}}}
+    stack.stores.settings.put_rules("default", outdated, by="test", at=START)
     calendar_id = settled(stack)
     assert rows(stack, calendar_id)["Kickoff"].problem is not None
     api.call("PUT", "/v1/rules/default", {"bot": {"bot_name": "Scribe"}})
