@@ -1,0 +1,227 @@
+"""Bots that we create ourselves: the same meetings, the same promises, and the way over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from infra.local.emulators.recall.accounts import Account
+from shared.domain.meeting import Override
+from shared.domain.rules import Choice, Scheduling
+from tests.stack import GOOGLE, OUTLOOK, START, Stack
+from tests.stack_api import StackApi
+
+MEET = "https://meet.google.com/qkr-wzpn-abt"
+OTHER_MEET = "https://meet.google.com/tpc-rdqo-vhs"
+OWNER, DANA = "owner@acme.example", "dana@acme.example"
+GUEST = "guest@globex.example"
+IN_THREE_HOURS = START + timedelta(hours=3)
+OWN = {"scheduling": "self_managed"}
+MANAGED = {"scheduling": "managed"}
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with mock_aws():
+        stack = Stack()
+        put(stack, OWN)
+        yield stack
+
+
+@pytest.fixture
+def owner(stack: Stack) -> Account:
+    return stack.recall.account(GOOGLE, OWNER)
+
+
+def put(stack: Stack, rules: dict[str, Any]) -> None:
+    stack.stores.settings.put_rules("default", rules, by="test", at=stack.clock.now())
+
+
+def add(account: Account, **facts: Any) -> str:
+    wanted = {"start": IN_THREE_HOURS, "link": MEET, "attendees": [GUEST], **facts}
+    return account.add_event("Kickoff", **wanted)
+
+
+def connected(stack: Stack, **where: str) -> str:
+    calendar_id = stack.connect(**where)
+    stack.run(10)
+    return calendar_id
+
+
+def live(stack: Stack) -> list[tuple[str, datetime]]:
+    return [(bot.meeting_url, bot.join_at) for bot in stack.recall.live_bots()]
+
+
+def event_bots(stack: Stack) -> int:
+    """Live bots that belong to calendar events."""
+    return sum(bot.key is not None for bot in stack.recall.live_bots())
+
+
+def say(stack: Stack, calendar_id: str, choice: Choice) -> None:
+    now = stack.clock.now()
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    stack.stores.meetings.set_override(
+        row.event.event_id, Override(choice=choice, set_by="test", set_at=now), now=now
+    )
+    stack.scheduler.queue.ring_work(now=now, unique=f"{choice}{now}")
+    stack.run(5)
+
+
+def test_a_bot_of_our_own_serves_the_meeting(stack: Stack, owner: Account) -> None:
+    add(owner)
+    calendar_id = connected(stack)
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    assert 0 == event_bots(stack)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    assert row.assignment is not None
+    assert Scheduling.SELF_MANAGED is row.assignment.by
+    assert ["calendar.connected", "bot.scheduled"] == [name for name, _ in stack.notices]
+
+
+def test_two_attendees_have_one_bot_and_two_tenants_two(stack: Stack, owner: Account) -> None:
+    add(owner)
+    add(stack.recall.account(OUTLOOK, DANA))
+    add(stack.recall.account(GOOGLE, "eve@globex.example"))
+    connected(stack)
+    connected(stack, email=DANA, platform=OUTLOOK, entity_id="u2")
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    connected(stack, email="eve@globex.example", tenant_id="globex")
+    assert 2 * [(MEET, IN_THREE_HOURS)] == live(stack)
+
+
+def test_the_bot_follows_moves_and_links_without_being_made_anew(
+    stack: Stack, owner: Account
+) -> None:
+    event = add(owner)
+    connected(stack)
+    (before,) = stack.recall.live_bots()
+    later = IN_THREE_HOURS + timedelta(hours=1)
+    owner.move(event, later)
+    stack.run(5)
+    assert [(MEET, later)] == live(stack)
+    owner.relink(event, OTHER_MEET)
+    stack.run(5)
+    assert [(OTHER_MEET, later)] == live(stack)
+    (after,) = stack.recall.live_bots()
+    assert before.bot_id == after.bot_id
+
+
+@pytest.mark.parametrize("change", ["decline", "cancel", "unlink", "off", "disconnect"])
+def test_the_bot_goes_with_what_wanted_it(stack: Stack, owner: Account, change: str) -> None:
+    event = add(owner, organizer=GUEST)
+    calendar_id = connected(stack)
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    match change:
+        case "decline":
+            owner.set_response(event, "declined")
+        case "cancel":
+            owner.cancel(event)
+        case "unlink":
+            owner.relink(event, None)
+        case "off":
+            say(stack, calendar_id, Choice.OFF)
+        case "disconnect":
+            owner.revoke_grant()
+    stack.run(60)
+    assert [] == live(stack)
+
+
+def test_a_copy_that_leaves_takes_no_bot_from_the_others(stack: Stack, owner: Account) -> None:
+    add(owner)
+    dana = stack.recall.account(OUTLOOK, DANA)
+    copy = add(dana, organizer=OWNER)
+    connected(stack)
+    connected(stack, email=DANA, platform=OUTLOOK, entity_id="u2")
+    dana.set_response(copy, "declined")
+    stack.run(5)
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    owner.revoke_grant()
+    stack.run(60)
+    assert [] == live(stack)
+
+
+def test_copies_that_move_one_after_the_other_keep_the_one_bot(
+    stack: Stack, owner: Account
+) -> None:
+    dana = stack.recall.account(OUTLOOK, DANA)
+    events = {owner: add(owner), dana: add(dana, organizer=OWNER)}
+    connected(stack)
+    connected(stack, email=DANA, platform=OUTLOOK, entity_id="u2")
+    (before,) = stack.recall.live_bots()
+    later = IN_THREE_HOURS + timedelta(hours=1)
+    owner.move(events[owner], later)
+    stack.run(120, ticks=True)
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    dana.move(events[dana], later)
+    stack.run(70, ticks=True)
+    assert [(MEET, later)] == live(stack)
+    (after,) = stack.recall.live_bots()
+    assert before.bot_id == after.bot_id
+
+
+def test_nothing_is_asked_of_recall_while_nothing_changes(stack: Stack, owner: Account) -> None:
+    add(owner)
+    connected(stack)
+    stack.run(300, ticks=True)
+    calls = len(stack.recall.calls)
+    stack.run(300, ticks=True)
+    assert {"calendar_events_list"} == {call.endpoint for call in stack.recall.calls[calls:]}
+
+
+def test_a_meeting_in_five_minutes_has_its_bot_in_time(stack: Stack, owner: Account) -> None:
+    start = START + timedelta(minutes=5)
+    stack.recall.ad_hoc_free = 0
+    add(owner, start=start)
+    connected(stack)
+    assert [] == live(stack)
+    stack.recall.ad_hoc_free = 1
+    stack.run(65, ticks=True)
+    assert [(MEET, start)] == live(stack)
+
+
+def test_called_off_in_the_last_minutes_the_bot_is_asked_to_leave(
+    stack: Stack, owner: Account
+) -> None:
+    add(owner, start=START + timedelta(minutes=30))
+    calendar_id = connected(stack)
+    stack.run(31 * 60, ticks=True)
+    assert 1 == len(live(stack))
+    say(stack, calendar_id, Choice.OFF)
+    stack.run(30, ticks=True)
+    assert [] == live(stack)
+
+
+def at_each_moment(stack: Stack, seconds: int) -> Iterator[list[tuple[str, datetime]]]:
+    for _ in range(seconds):
+        stack.run(1, ticks=True)
+        yield live(stack)
+
+
+@pytest.mark.parametrize(("first", "then"), [(OWN, MANAGED), (MANAGED, OWN)])
+def test_switching_over_doubles_and_loses_nothing(
+    stack: Stack, owner: Account, first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    put(stack, first)
+    dana = stack.recall.account(OUTLOOK, DANA)
+    add(owner)
+    add(dana, organizer=OWNER)
+    near = START + timedelta(minutes=8)
+    add(owner, start=near, link=OTHER_MEET)
+    connected(stack)
+    connected(stack, email=DANA, platform=OUTLOOK, entity_id="u2")
+    both = [(OTHER_MEET, near), (MEET, IN_THREE_HOURS)]
+    assert both == live(stack)
+    (near_bot, far_bot) = (bot.bot_id for bot in stack.recall.live_bots())
+    StackApi(stack).call("PUT", "/v1/rules/default", then)
+    for seen in at_each_moment(stack, 90):
+        assert len(seen) == len(set(seen))
+        assert (OTHER_MEET, near) in seen
+    assert both == live(stack)
+    (near_now, far_now) = stack.recall.live_bots()
+    assert near_bot == near_now.bot_id, "too late to change over"
+    assert far_bot != far_now.bot_id
+    assert (then == MANAGED) == (far_now.key is not None)
