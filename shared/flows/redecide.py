@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from shared.domain.meeting import Meeting
     from shared.domain.rules import Document
     from shared.events import EventBus
-    from shared.flows.neighbours import Neighbourhood
     from shared.flows.observe import Observer
     from shared.observability import Log
     from shared.storage import Page, Stores
