@@ -7,13 +7,13 @@ from email.utils import format_datetime
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from functions.calendars.rules_body import RulesBody, rules_document
 from functions.calendars.service import Service
-from functions.calendars.views import rules_version_view
+from functions.calendars.views import Json, preview_view, rules_version_view
 from shared.domain.scope import Scope
 from shared.entrypoints.http import (
+    Body,
     header,
     read_body,
     read_caller,
@@ -22,11 +22,13 @@ from shared.entrypoints.http import (
     reply,
 )
 from shared.errors import CallerError
-from shared.flows.rules import RulesPut, put_rules
+from shared.flows.preview import too_large
+from shared.flows.rules import RulesPut, check_locks, put_rules
 from shared.storage import RulesVersion
 
 UNIQUE_BYTES = 16
 ID_LENGTH_MAX = 256
+ANSWER_BYTES_MAX = 5_000_000
 _ETAG = re.compile(r'"([0-9]{1,15})"', flags=re.ASCII)
 
 
@@ -41,13 +43,22 @@ def add_rules_routes(app: APIGatewayHttpResolver, service: Service) -> None:
         event, wanted_scope = app.current_event, read_scope(scope)
         wanted = RulesPut(
             scope=wanted_scope,
-            document=read_rules(event, wanted_scope),
+            document=_document(read_body(event, RulesBody), wanted_scope),
             by=read_caller(event).key_prefix or None,
             expected=_expected(header(event, "if-match")),
         )
         now, unique = service.clock(), service.chance(UNIQUE_BYTES)
         stored = put_rules(service.rules_doors(), wanted, now=now, unique=unique)
         return reply(200, stored.document, headers=_headers(stored))
+
+    @app.post("/v1/rules/preview")
+    def _preview() -> Response[str]:
+        body = read_body(app.current_event, PreviewBody)
+        scope = read_scope(body.scope)
+        document = _document(body.rules, scope)
+        check_locks(service.stores.settings, scope, document=document)
+        found = service.previewer().preview(scope, document, now=service.clock())
+        return _told(preview_view(found))
 
     @app.get("/v1/rules/<scope>/versions")
     def _versions(scope: str) -> Response[str]:
@@ -59,9 +70,21 @@ def add_rules_routes(app: APIGatewayHttpResolver, service: Service) -> None:
         return reply(200, {"items": items, "next_cursor": page.next_cursor})
 
 
-def read_rules(event: APIGatewayProxyEventV2, scope: Scope) -> dict[str, Any]:
-    may_lock = scope.tenant_id is not None and scope.entity_id is None
-    return rules_document(read_body(event, RulesBody), may_lock=may_lock)
+class PreviewBody(Body):
+    scope: str
+    rules: RulesBody
+
+
+def _document(body: RulesBody, scope: Scope) -> dict[str, Any]:
+    return rules_document(body, may_lock=scope.tenant_id is not None and scope.entity_id is None)
+
+
+def _told(preview: Json) -> Response[str]:
+    """Lambda refuses answers above 6 MB."""
+    answer = reply(200, preview)
+    if len(answer.body or "") > ANSWER_BYTES_MAX:
+        raise too_large()
+    return answer
 
 
 def read_scope(name: str) -> Scope:

@@ -12,6 +12,7 @@ from shared.flows.connect import BrowserDoors, ConnectDoors
 from shared.flows.doors import CalendarDoors
 from shared.flows.meetings import MeetingDoors
 from shared.flows.neighbours import Neighbours
+from shared.flows.preview import Previewer
 from shared.flows.rules import RulesDoors
 from shared.observability import Log
 from shared.providers.clients import OAuthClients
@@ -64,6 +65,9 @@ class Service:
         return RulesDoors(
             settings=self.stores.settings, workspace=self.stores.workspace, queue=self.queue
         )
+
+    def previewer(self) -> Previewer:
+        return Previewer(self.stores, Neighbours(self.stores, clock=self.clock))
 
     def meeting_doors(self) -> MeetingDoors:
         return MeetingDoors(

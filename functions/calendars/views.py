@@ -10,6 +10,7 @@ from shared.domain.meeting import Assignment
 from shared.domain.moment import moment_text
 from shared.domain.redecision import Redecision
 from shared.flows.meetings import ShownMeeting
+from shared.flows.preview import Preview
 from shared.storage import RulesVersion
 
 Json = dict[str, object]
@@ -63,6 +64,15 @@ def rules_version_view(version: RulesVersion) -> Json:
         "rules": version.document,
         "set_by": version.set_by,
         "set_at": None if version.set_at is None else moment_text(version.set_at),
+    }
+
+
+def preview_view(preview: Preview) -> Json:
+    return {
+        "added": [meeting_view(shown) for shown in preview.added],
+        "removed": [meeting_view(shown) for shown in preview.removed],
+        "changed": [meeting_view(shown) for shown in preview.changed],
+        "unchanged": [meeting_view(shown) for shown in preview.unchanged],
     }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.announce import Step, notices
-from shared.domain.consider import reconsidered, woken
+from shared.domain.consider import Surroundings, reconsidered, woken
 from shared.domain.redecision import Place, Redecision, bots_differ, walked
 from shared.domain.scope import Scope, rules_from, scopes_of
 from shared.flows.observe import Change
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from shared.domain.meeting import Meeting
     from shared.domain.rules import Document
     from shared.events import EventBus
-    from shared.flows.neighbours import Neighbourhood
     from shared.flows.observe import Observer
     from shared.observability import Log
     from shared.storage import Page, Stores
@@ -103,41 +102,40 @@ class Redecider:
         )
 
     def _decide(self, rows: Sequence[Meeting], job: Redecision) -> int:
-        """How many rows changed."""
+        """How many rows changed; others' copies are woken before: a crash does it all again."""
         now = self._clock()
         upcoming = [row for row in rows if row.event.end > now]
-        near = self._observer.neighbours.neighbourhood(row.event for row in upcoming)
-        moved = self._moved(near.calendars.values(), job)
-        steps = [self._step_of(row, near, moved=moved, now=now) for row in upcoming]
+        arounds = self._observer.neighbours.surroundings(upcoming)
+        moved = self._moved([each.calendar for each in arounds if each.calendar], job)
+        steps = [
+            _step(row, around, turn=row.event.calendar_id in moved)
+            for row, around in zip(upcoming, arounds, strict=True)
+        ]
         changed = [step for step in steps if step.after != step.before]
-        met = self._observer.introduce([Change(step.before, step.after) for step in changed])
+        met = self._observer.introduce(
+            [Change(step.before, step.after) for step in changed if _concerns_others(step)]
+        )
+        self._bus.publish(notice for step in changed for notice in notices(step))
         with ThreadPoolExecutor(WRITES_IN_FLIGHT) as pool:
-            list(pool.map(lambda step: self._save(step, met=met), changed))
+            away = _copies_elsewhere(arounds, moved) - {row.event.event_id for row in upcoming}
+            list(pool.map(lambda event_id: self._wake(event_id, now=now), sorted(away)))
+            list(pool.map(lambda step: self._store(step, met=met), changed))
         return len(changed)
 
-    def _step_of(
-        self, row: Meeting, near: Neighbourhood, *, moved: Collection[str], now: datetime
-    ) -> Step:
-        """The vote is left to the turn of the row, which reads the other copies."""
-        around = near.around(row.event, copies=None if row.shared else (), now=now)
-        after = reconsidered(row, around)
-        changed = after.decision != row.decision or row.event.calendar_id in moved
-        if changed and (row.shared or after.decision.join or after.assignment is not None):
-            after = replace(after, due=True, attempts=0, next_attempt=now, problem=None)
-        return Step(before=row, after=after, calendar=around.calendar, now=now)
-
-    def _save(self, step: Step, *, met: Collection[str]) -> None:
-        """Tell first: a crash in between tells twice rather than never."""
-        self._bus.publish(notices(step))
+    def _store(self, step: Step, *, met: frozenset[str]) -> None:
         event_id = step.after.event.event_id
-        after = woken(step.after, now=step.now) if event_id in met else step.after
         try:
-            self._stores.meetings.save(after)
+            self._stores.meetings.save(
+                woken(step.after, now=step.now) if event_id in met else step.after
+            )
         except Conflict:
             # Its turn decides it anew, on top of what was changed meanwhile.
-            self._stores.meetings.wake(event_id, now=step.now)
+            self._wake(event_id, now=step.now)
 
-    def _moved(self, calendars: Collection[Calendar], job: Redecision) -> set[str]:
+    def _wake(self, event_id: str, *, now: datetime) -> None:
+        self._stores.meetings.wake(event_id, now=now)
+
+    def _moved(self, calendars: Iterable[Calendar], job: Redecision) -> set[str]:
         """The calendars whose bots may differ though their decisions do not."""
         chains = {each.calendar_id: scopes_of(each.tenant_id, each.entity_id) for each in calendars}
         scopes = {scope for chain in chains.values() for scope in chain}
@@ -153,3 +151,26 @@ class Redecider:
             if lost.intersection(chain)
             or bots_differ(rules_from({**untouched, **former}, chain), rules_from(documents, chain))
         }
+
+
+def _step(row: Meeting, around: Surroundings, *, turn: bool) -> Step:
+    """The row decided anew; `turn`: what it joins or has may need another bot."""
+    after = reconsidered(row, around)
+    if turn and (after.decision.join or after.assignment is not None):
+        after = replace(after, due=True, attempts=0, next_attempt=around.now, problem=None)
+    return Step(before=row, after=after, calendar=around.calendar, now=around.now)
+
+
+def _concerns_others(step: Step) -> bool:
+    """Copies of one meeting know of each other, so a row that is alone needs no look."""
+    return step.before.shared or step.before.meeting_key != step.after.meeting_key
+
+
+def _copies_elsewhere(arounds: Iterable[Surroundings], moved: Collection[str]) -> set[str]:
+    """Copies whose vote or bot goes by the rules of a copy in one of these calendars."""
+    return {
+        copy.row.event.event_id
+        for around in arounds
+        if around.calendar is not None and around.calendar.calendar_id in moved
+        for copy in around.copies or ()
+    }

@@ -220,7 +220,9 @@ def _with_bot(calendar_id: str, place: int) -> Meeting:
         fingerprint=Rules().bot.fingerprint(url),
         join_at=start,
     )
-    return values.meeting(bot, event=event, assignment=assignment)
+    return values.meeting(
+        bot, event=event, assignment=assignment, meeting_key=bot.deduplication_key
+    )
 
 
 def _fill(stack: Stack, count: int) -> None:

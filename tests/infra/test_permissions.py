@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -249,6 +250,11 @@ def rules_are_put_and_read(watch: Watch) -> None:
     with patch.object(settings, "VERSIONS_KEPT", 1):
         for number in range(3):
             assert stage.call("PUT", "/v1/rules/default", {"min_others": number}).status == 200
+    calendar_id = stage.add().json["calendar_id"]
+    shared = replace(meeting(calendar_id, "e1"), shared=True, meeting_key="key")
+    stage.stores.meetings.save(shared)
+    body = {"scope": "entity:default:u_1", "rules": {}}
+    assert stage.call("POST", "/v1/rules/preview", body).status == 200
     for path in ("/v1/rules/default", "/v1/rules/default/versions"):
         assert stage.call("GET", path).status == 200
 

@@ -33,6 +33,7 @@ API_ROUTES = {
     "GET /v1/rules/{scope}",
     "PUT /v1/rules/{scope}",
     "GET /v1/rules/{scope}/versions",
+    "POST /v1/rules/preview",
     "GET /v1/drift",
     "GET /v1/status",
 }
