@@ -7,7 +7,7 @@ the call, and what it brought about after, so a repeat always finds every bot ag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
@@ -142,7 +142,8 @@ class Keeper:
             if claim is not None and claim.due:
                 retry_after = error.retry_after if isinstance(error, TransientError) else None
                 wait = RETRY if retry_after is None else timedelta(seconds=retry_after)
-                self._claims.save(postponed(claim, until=self._clock() + wait))
+                with suppress(Conflict):
+                    self._claims.save(postponed(claim, until=self._clock() + wait))
             raise
 
     # Towards a bot.
@@ -210,7 +211,7 @@ class Keeper:
     def _find_or_forget(self, claim: Claim) -> Claim:
         found = self._find(claim)
         if found is None:
-            return self._claims.save(lost(claim, idempotency_key=self._unique(), now=self._clock()))
+            return self._claims.save(self._lost(claim))
         self._log.info("bot found again", event_id=claim.event_id)
         return self._claims.save(adopted(claim, bot_id=found.bot_id, metadata=found.metadata))
 

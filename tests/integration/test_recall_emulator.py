@@ -969,7 +969,7 @@ class TestBots:
         path = f"/api/v1/bot/{self.create(stage)['id']}/"
         stage.world.switches = Switches(late_patch="refused", leave_before_join="refused")
         stage.passes(minutes=51)
-        late = stage.call("PATCH", path, {"bot_name": "Newer"})
+        late = stage.call("PATCH", path, json={"bot_name": "Newer"})
         assert (400, "update_bot_failed") == (late.status_code, late.json()["code"])
         early = stage.post(path + "leave_call/")
         assert (400, "cannot_command_unstarted_bot") == (early.status_code, early.json()["code"])
