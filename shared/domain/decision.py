@@ -14,9 +14,9 @@ from shared.domain.hours import is_within
 from shared.domain.keywords import first_keyword
 from shared.domain.people import (
     Audience,
-    Company,
+    Guests,
     audience,
-    company_of,
+    guests_of,
     internal_domains,
     organizes,
     owner_address,
@@ -34,7 +34,7 @@ from shared.domain.rules import (
     Rules,
 )
 
-# Every reason that a decision can give, and what it tells a person.
+# Every reason that a decision or the vote of a meeting's copies can give, and what it tells.
 REASONS: Final = {
     "ineligible.deleted": "The event was deleted.",
     "ineligible.cancelled": "The meeting was cancelled.",
@@ -73,6 +73,9 @@ REASONS: Final = {
     "bounds.duration": "The meeting is too short or too long.",
     "bounds.hours": "The meeting starts outside the hours.",
     "bounds.recurrence": "Only recurring, or only one-off, meetings are joined.",
+    "vote.organizer_first": "The organizer's copy of the meeting wants no bot.",
+    "vote.all_agree": "Not every copy of the meeting wants a bot.",
+    "vote.veto": "Somebody else in the meeting switched the bot off.",
 }
 
 # Recall gives a link of these, but its bots join none of them as guests.
@@ -128,7 +131,7 @@ class _Case(NamedTuple):
     event: Event
     circumstances: Circumstances
     rules: Rules
-    company: Company
+    guests: Guests
     organizes: bool
     answer: Answer
 
@@ -141,7 +144,7 @@ def _case_of(event: Event, circumstances: Circumstances) -> _Case:
         event=event,
         circumstances=circumstances,
         rules=circumstances.rules,
-        company=company_of(event, circumstances.owner_email),
+        guests=guests_of(event, circumstances.owner_email),
         organizes=owns,
         answer=Answer.ACCEPTED if owns and answer is not Answer.DECLINED else answer,
     )
@@ -181,13 +184,13 @@ def _state(circumstances: Circumstances) -> Decision | None:
 
 def _denied(case: _Case) -> Decision | None:
     deny, platform = case.rules.deny, case.event.meeting_platform
-    if rule := _person(deny, case.company.everybody):
+    if rule := _person(deny, case.guests.everybody):
         return _skip("denied.person", f"deny.{rule}")
-    if rule := _denied_guest(deny, case.company):
+    if rule := _denied_guest(deny, case.guests):
         return _skip("denied.domain", f"deny.{rule}")
     if rule := _keyword(deny, case.event.title):
         return _skip("denied.keyword", f"deny.{rule}")
-    if rule := _domain(deny, case.company.domains):
+    if rule := _domain(deny, case.guests.domains):
         return _skip("denied.organizer_domain", f"deny.{rule}")
     if platform in deny.platforms:
         return _skip("denied.platform", f"deny.platforms:{platform}")
@@ -196,11 +199,11 @@ def _denied(case: _Case) -> Decision | None:
     return _skip("denied.opt_out") if case.circumstances.opted_out else None
 
 
-def _denied_guest(deny: Denials, company: Company) -> str | None:
+def _denied_guest(deny: Denials, guests: Guests) -> str | None:
     """A denied domain among the attendees, the organizer left out."""
     if not deny.domains:
         return None
-    return _domain(deny, frozenset(map(domain_of, company.invited)))
+    return _domain(deny, frozenset(map(domain_of, guests.invited)))
 
 
 def _overridden(case: _Case) -> Decision | None:
@@ -233,9 +236,9 @@ def _match(matches: Matches, case: _Case) -> tuple[str, str] | None:
     """What kind of entry matches, and the entry, as `keywords:standup`."""
     if rule := _keyword(matches, case.event.title):
         return "keyword", rule
-    if rule := _person(matches, case.company.everybody):
+    if rule := _person(matches, case.guests.everybody):
         return "person", rule
-    if rule := _domain(matches, case.company.domains):
+    if rule := _domain(matches, case.guests.domains):
         return "domain", rule
     return None
 
@@ -289,14 +292,14 @@ def _by_audience(case: _Case, *, wanted: Audience) -> Decision:
 def _audience(case: _Case) -> Audience:
     owner = owner_address(case.event, case.circumstances.owner_email)
     return audience(
-        case.company,
+        case.guests,
         internal=internal_domains(case.rules.internal_domains, owner),
         guests_hidden=case.event.guests_hidden,
     )
 
 
 def _bounds(case: _Case) -> Decision | None:
-    event, rules, others = case.event, case.rules, len(case.company.others)
+    event, rules, others = case.event, case.rules, len(case.guests.others)
     if others < rules.min_others:
         return _skip("bounds.min_others", "min_others")
     if not rules.attendees.admit(others + (case.answer is not Answer.DECLINED)):

@@ -82,11 +82,19 @@ class ListedEvent:
 
 
 def owned_by(event: Event, email: str | None) -> Event:
-    """The event with the calendar's account marked; Microsoft does not mark it itself."""
-    if email is None or any(attendee.is_owner for attendee in event.attendees):
+    """The event with the calendar's account marked where the provider did not mark it."""
+    if email is None:
         return event
     own = canonical(email)
-    attendees = tuple(
-        replace(attendee, is_owner=canonical(attendee.email) == own) for attendee in event.attendees
+    organizes = event.owner_is_organizer or canonical(event.organizer_email or "") == own
+    return replace(event, attendees=_marked(event, own), owner_is_organizer=organizes)
+
+
+def _marked(event: Event, own: str) -> tuple[Attendee, ...]:
+    """Microsoft marks nobody as the owner."""
+    if any(attendee.is_owner for attendee in event.attendees):
+        return event.attendees
+    return tuple(
+        replace(attendee, is_owner=True) if canonical(attendee.email) == own else attendee
+        for attendee in event.attendees
     )
-    return replace(event, attendees=attendees)

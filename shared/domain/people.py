@@ -22,7 +22,7 @@ class Audience(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Company:
+class Guests:
     """The people of one event copy besides its owner, by canonical address.
 
     `organizer` is None when the owner organizes, or nobody human does. `invited` are attendees,
@@ -37,7 +37,7 @@ class Company:
     domains: frozenset[str]
 
 
-def company_of(event: Event, owner_email: str | None) -> Company:
+def guests_of(event: Event, owner_email: str | None) -> Guests:
     """The owner is whom the provider marks, and whoever has the calendar's own address."""
     nobody = owner_addresses(event, owner_email)
     organizer = canonical(event.organizer_email or "")
@@ -50,7 +50,7 @@ def company_of(event: Event, owner_email: str | None) -> Company:
         if guest.answer is Answer.DECLINED:
             declined.add(address)
     everybody = frozenset(filter(_is_person, addresses - nobody))
-    return Company(
+    return Guests(
         organizer=organizer if organizer in everybody else None,
         invited=everybody - {organizer},
         everybody=everybody,
@@ -81,20 +81,18 @@ def owner_address(event: Event, owner_email: str | None) -> str | None:
     return owner_email or min(owner_addresses(event, None), default=None)
 
 
-def audience(
-    company: Company, *, internal: Domains | None, guests_hidden: bool = False
-) -> Audience:
+def audience(guests: Guests, *, internal: Domains | None, guests_hidden: bool = False) -> Audience:
     """Somebody from outside settles it even where the rest of the list is hidden.
 
     `internal` None: nobody knows which domains are one's own.
     """
     if internal is None:
-        return Audience.UNKNOWN if guests_hidden or company.others else Audience.NOBODY
-    if any(not internal.cover(domain_of(other)) for other in company.others):
+        return Audience.UNKNOWN if guests_hidden or guests.others else Audience.NOBODY
+    if any(not internal.cover(domain_of(other)) for other in guests.others):
         return Audience.EXTERNAL
     if guests_hidden:
         return Audience.UNKNOWN
-    return Audience.INTERNAL if company.others else Audience.NOBODY
+    return Audience.INTERNAL if guests.others else Audience.NOBODY
 
 
 def internal_domains(declared: tuple[str, ...], owner_email: str | None) -> Domains | None:

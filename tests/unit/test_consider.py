@@ -26,10 +26,11 @@ from shared.domain.consider import (
 from shared.domain.event import Event, EventBot, ListedEvent
 from shared.domain.meeting import Meeting, Override
 from shared.domain.plan import Schedule, Unschedule
-from shared.domain.rules import BotSettings, Choice, Rules
+from shared.domain.rules import Base, BotSettings, Choice, Rules
 from shared.domain.series import Words
 from tests.unit import core_values
 from tests.unit.core_values import (
+    GUEST,
     HOUR,
     NOW,
     OWNER,
@@ -104,6 +105,13 @@ def test_changed_facts_end_a_wait_and_a_refusal() -> None:
     assert (False, "recall_refused") == (same.due, same.problem)
     other = seen(set_aside, listed(title="Again"))
     assert (True, None) == (other.due, other.problem)
+
+
+@pytest.mark.parametrize("email", [OWNER.email, "owner@globex.example"])
+def test_who_is_external_depends_on_whose_calendar_it_is(email: str) -> None:
+    where = around(calendar=calendar(email=email), rules=Rules(base=Base.EXTERNAL))
+    row = seen(None, listed(attendees=(GUEST,), organizer_email=None), where)
+    assert (email == OWNER.email) == row.decision.join
 
 
 def test_microsoft_does_not_mark_the_owner_so_the_calendar_does() -> None:

@@ -423,6 +423,14 @@ def test_an_unknown_owner_leaves_the_audience_unknown() -> None:
     assert decision(facts, rules=declared, owner_email=None).join
 
 
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [({}, join("base.external", "base")), (DANAS, skip("base.external", "base"))],
+)
+def test_an_owner_whom_only_the_provider_marks(facts: dict[str, Any], found: Decision) -> None:
+    assert found == decision(facts, rules=Rules(base=Base.EXTERNAL), owner_email=None)
+
+
 MORNING = (Window(days=frozenset(Weekday), start=time(8), end=time(12)),)
 
 

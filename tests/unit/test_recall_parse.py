@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.domain.calendar import CalendarStatus, Platform
 from shared.domain.event import Answer, Event, EventBot, ListedEvent, owned_by
-from shared.domain.people import company_of
+from shared.domain.people import guests_of
 from shared.recall.parse import parse_bot, parse_calendar, parse_each, parse_event
 from shared.recall.provider_event import ATTENDEES_MAX, TITLE_CHARACTERS_MAX
 from shared.recall.reading import Malformed
@@ -87,7 +87,7 @@ FACTS: dict[str, tuple[str, dict[str, object], int]] = {
 
 
 def other_people(event: Event) -> int:
-    return len(company_of(event, None).others)
+    return len(guests_of(event, None).others)
 
 
 def payload(number: str) -> dict:
