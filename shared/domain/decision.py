@@ -75,6 +75,7 @@ REASONS: Final = {
     "bounds.recurrence": "Only recurring, or only one-off, meetings are joined.",
     "vote.organizer_first": "The organizer's copy of the meeting wants no bot.",
     "vote.all_agree": "Not every copy of the meeting wants a bot.",
+    "vote.denied": "Somebody else's copy of the meeting must not be recorded.",
     "vote.veto": "Somebody else in the meeting switched the bot off.",
 }
 

@@ -163,6 +163,12 @@ class BotSettings:
     bot_name: str = DEFAULT_BOT_NAME
     config: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def metadata(self) -> dict[str, object]:
+        """What the configuration itself tells the bot to carry along."""
+        given = self.config.get("metadata")
+        return dict(given) if isinstance(given, Mapping) else {}
+
     def rendered(self, *, owner: str | None, tenant: str | None, title: str | None) -> Self:
         """With the placeholders of the name filled, and the name cut to what Recall takes.
 

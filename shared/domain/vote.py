@@ -40,15 +40,21 @@ class Tally:
     overruled: str | None = None
 
 
+DENIED = "vote.denied"
+
+
 def tally(ballots: Sequence[Ballot]) -> Tally:
     """Combine the copies under the rules of the first among them, whatever their order.
 
-    A copy that is not eligible, for example of a disconnected calendar, has no vote.
+    A copy that is not eligible, for example of a disconnected calendar, has no vote; what is
+    denied to one copy is denied to all.
     """
     voters = sorted((each for each in ballots if _may_vote(each)), key=_rank)
     joining = [each for each in voters if each.decision.join]
     if not joining:
         return Tally(owner=None)
+    if any(each.decision.reason.startswith("denied.") for each in voters):
+        return Tally(owner=None, overruled=DENIED)
     rules = voters[0].rules
     if _vetoed(voters, rules.veto):
         return Tally(owner=None, overruled=VETOED)

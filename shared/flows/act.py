@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 from shared.domain.announce import Step, notices
+from shared.domain.claim import EVENT, MEETING
 from shared.domain.consider import (
     Surroundings,
     action_for,
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 CALLS_IN_FLIGHT = 8
 BATCH_ROWS = 64
 TURNS_MAX = 3
-METADATA_KEY = "rollcall_meeting"
-METADATA_EVENT = "rollcall_event"
 UNSTARTED = "cannot_command_unstarted_bot"
 COMPLETED = "cannot_command_completed_bot"
 LEAVE_RETRY_SECONDS = 15.0
@@ -220,10 +219,11 @@ class Actor:
         event_id, wish = row.event.event_id, call.wish
         if call.clear_first:
             row = cleared(row, self._recall.unschedule_bot(event_id))
+        ours = {MEETING: wish.meeting_key, EVENT: event_id}
         config: dict[str, object] = {
             **wish.bot.config,
             "bot_name": wish.bot.bot_name,
-            "metadata": {METADATA_KEY: wish.meeting_key, METADATA_EVENT: event_id},
+            "metadata": {**wish.bot.metadata, **ours},
         }
         if wish.meeting_url != row.event.meeting_url:
             config["meeting_url"] = wish.meeting_url

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from shared.domain.attendance import missed_reason
 from shared.domain.bot_state import is_news, moved
+from shared.domain.claim import EVENT, MEETING
 from shared.domain.notice import BotStatus, MeetingMissed, Notice
 from shared.errors import TransientError
-from shared.flows.act import METADATA_EVENT, METADATA_KEY
 from shared.recall import NotFound
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class BotReports:
     def _rows(self, metadata: Mapping[str, str]) -> Iterable[Meeting]:
         """By meeting key, and by event: a row that moved on may still hold the bot of before."""
         found: list[Meeting] = []
-        if meeting_key := metadata.get(METADATA_KEY):
+        if meeting_key := metadata.get(MEETING):
             found += self._stores.meetings.of_key(meeting_key)
-        if event_id := metadata.get(METADATA_EVENT):
+        if event_id := metadata.get(EVENT):
             row = self._stores.meetings.get(event_id)
             found += [row] if row else []
         return {row.event.event_id: row for row in found}.values()

@@ -6,7 +6,7 @@ the call, and what it brought about after, so a repeat always finds every bot ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -358,12 +358,11 @@ def _shares(standing: Claim, claim: Claim) -> bool:
 
 def _config(wanted: Wanted, *, idempotency_key: str) -> dict[str, object]:
     """The whole body besides link and time; metadata of the rules stay beside ours."""
-    given = wanted.bot.config.get("metadata")
     ours = bot_metadata(wanted, idempotency_key=idempotency_key)
     return {
         **wanted.bot.config,
         "bot_name": wanted.bot.bot_name,
-        "metadata": {**given, **ours} if isinstance(given, Mapping) else ours,
+        "metadata": {**wanted.bot.metadata, **ours},
     }
 
 

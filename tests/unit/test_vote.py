@@ -15,6 +15,7 @@ from shared.domain.vote import Ballot, tally
 from tests.unit.core_values import JOIN, NOW, SKIP
 
 OFF = Decision(join=False, reason="override.off")
+DENIED = Decision(join=False, reason="denied.person", rule="deny.people:ceo@acme.example")
 GONE = Decision(join=False, reason="ineligible.calendar_disconnected")
 
 
@@ -73,6 +74,7 @@ HOST_SKIPS = ballot("h", organizes=True, decision=SKIP)
         (Rules(), [off("h", organizes=True), B], (None, "vote.veto")),
         (Rules(), [HOST, off("b")], ("event-h", None)),
         (Rules(veto=Veto.ANY), [HOST, off("b")], (None, "vote.veto")),
+        (Rules(veto=Veto.NONE), [HOST, ballot("b", decision=DENIED)], (None, "vote.denied")),
         (Rules(veto=Veto.NONE), [off("h", organizes=True), B], ("event-b", None)),
         (
             Rules(veto=Veto.ANY),
