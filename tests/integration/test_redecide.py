@@ -141,7 +141,7 @@ def test_a_bot_that_recall_refused_is_tried_anew_under_new_rules(stack, api):
 def test_a_meeting_that_is_over_is_left_alone(stack, api):
     add(stack, "Over", start=START + timedelta(minutes=20))
     calendar_id = settled(stack)
-    stack.run(3 * 3600)
+    stack.run(3600, ticks=True)
     before = rows(stack, calendar_id)["Over"]
     api.call("PUT", "/v1/rules/default", {"min_others": 5})
     stack.run(1)
