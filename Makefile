@@ -24,7 +24,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev lock rotate story test
+.PHONY: bench build check clean demo deploy dev lock rotate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -36,9 +36,13 @@ dev: $(TOOLS)
 	@test -f .env || { echo "Write the settings of a Recall workspace into .env first" >&2; exit 1; }
 	set -a; . ./.env; set +a; $(PYTHON) -m infra.local --no-story
 
-# The story plays in real time, so the other worker has most of the work.
+# The first worker waits for the story, which plays in real time; the others have the work.
+PYTEST = $(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: check
-	$(PYTHON) -m pytest -n 2 --dist loadgroup
+	$(PYTEST) -m "not full"
+
+test-full: check
+	$(PYTEST)
 
 check: $(TOOLS) $(SAM_TOOLS)
 	.venv/bin/ruff format --check --quiet .

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from moto import mock_aws
 
@@ -24,7 +23,7 @@ from infra.local.emulators.recall import AccessToken, GrantFailure, GrantResult,
 from shared.flows.calendars import refresh
 from shared.recall import new_session
 from shared.storage.tables import SCHEMAS
-from tests.tables import REGION, create_tables
+from tests.tables import REGION, client, create_tables
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 PUBLIC = "https://rollcall.example"
@@ -122,7 +121,7 @@ class Stage:
             self.session.mount(world.base_url, self.provider_adapters[name])
         self.environment = {**self._aws(), **self._addresses(), **environment}
         parts: dict[str, Any] = {
-            "client": boto3.client,
+            "client": self._client,
             "session": self.session,
             "clock": self.clock.now,
             "chance": secrets.token_urlsafe,
@@ -197,7 +196,7 @@ class Stage:
 
     def drain(self, name: str) -> list[dict[str, Any]]:
         """Takes all messages of a queue, oldest first."""
-        sqs = boto3.client("sqs", region_name=REGION)
+        sqs = client("sqs")
         bodies = []
         while messages := sqs.receive_message(QueueUrl=self.urls[name], MaxNumberOfMessages=10).get(
             "Messages", []
@@ -214,6 +213,9 @@ class Stage:
         return self.drain("bells")
 
     # Scenery.
+
+    def _client(self, name: str) -> Any:
+        return client(name)
 
     def _provider(self, platform: str) -> ProviderWorld:
         base_url = f"https://{platform.replace('_', '-')}.example/sign-in"
@@ -263,7 +265,7 @@ class Stage:
         }
 
     def _aws(self) -> dict[str, str]:
-        sqs = boto3.client("sqs", region_name=REGION)
+        sqs = client("sqs")
         fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
         self.urls = {
             "bells": sqs.create_queue(QueueName="bells.fifo", Attributes=fifo)["QueueUrl"],
@@ -279,13 +281,11 @@ class Stage:
             "QUEUE_URL": self.urls["bells"],
             "BUS_NAME": self._bus(),
             "SECRET_ID": self._secret(),
-            "SEAL_KEY_ID": boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"][
-                "KeyId"
-            ],
+            "SEAL_KEY_ID": client("kms").create_key()["KeyMetadata"]["KeyId"],
         }
 
     def _idempotency(self) -> str:
-        boto3.client("dynamodb", region_name=REGION).create_table(
+        client("dynamodb").create_table(
             TableName="idempotency",
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -294,7 +294,7 @@ class Stage:
         return "idempotency"
 
     def _bus(self) -> str:
-        events = boto3.client("events", region_name=REGION)
+        events = client("events")
         events.create_event_bus(Name="rollcall")
         events.put_rule(
             Name="all", EventBusName="rollcall", EventPattern=json.dumps({"source": ["rollcall"]})
@@ -315,8 +315,7 @@ class Stage:
             "microsoft_client_secret": "client-secret-1",
             "link_secret": base64.b64encode(b"l" * 32).decode(),
         }
-        client = boto3.client("secretsmanager", region_name=REGION)
-        client.create_secret(Name="rollcall", SecretString=json.dumps(values))
+        client("secretsmanager").create_secret(Name="rollcall", SecretString=json.dumps(values))
         return "rollcall"
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import time_machine
 
 from functions.reconciler import app as reconciler
@@ -28,7 +27,7 @@ from shared.recall import new_session
 from shared.secrets import SecretStore
 from shared.storage import open_stores
 from tests.notices import check_notice
-from tests.tables import REGION, create_tables
+from tests.tables import REGION, client, create_tables
 from tests.virtual_queue import VirtualQueue
 
 START = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
@@ -89,7 +88,7 @@ class Stack:
         self._webhooks = webhooks.Service(
             queue=self.scheduler.queue,
             secrets=SecretStore(
-                boto3.client("secretsmanager", region_name=REGION),
+                self._client("secretsmanager"),
                 self.environment["SECRET_ID"],
                 required=["recall_webhook_secret"],
             ),
@@ -218,7 +217,7 @@ class Stack:
             case "events":
                 return SimpleNamespace(put_events=self._put_events)
             case _:
-                return boto3.client(name, region_name=REGION)
+                return client(name)
 
     def _put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         for entry in Entries:
@@ -233,8 +232,9 @@ class Stack:
             "recall_webhook_secret": WEBHOOK_SECRET,
             "link_secret": "l" * 43,
         }
-        manager = boto3.client("secretsmanager", region_name=REGION)
-        made = manager.create_secret(Name="rollcall", SecretString=json.dumps(secret))
+        made = client("secretsmanager").create_secret(
+            Name="rollcall", SecretString=json.dumps(secret)
+        )
         names = {
             "ACCOUNTS_TABLE": self.tables.accounts,
             "CALENDARS_TABLE": self.tables.calendars,

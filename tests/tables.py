@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from shared.storage.tables import (
     Index,
     Schema,
 )
+from tests.short_cut import all_the_way
 
 REGION = "us-east-1"
 START_SECONDS = 30
@@ -89,7 +91,7 @@ def dynamodb_local(request: pytest.FixtureRequest) -> Iterator[str | None]:
 def tables(aws_settings: None, dynamodb_local: str | None) -> Iterator[Tables]:
     """Every table, empty, under names of this test's own."""
     if dynamodb_local is None:
-        with mock_aws():
+        with mock_aws(), all_the_way():
             yield create_tables()
     else:
         made = create_tables(host=dynamodb_local)
@@ -110,19 +112,31 @@ def stores(tables: Tables) -> Stores:
     return open_stores(tables)
 
 
+@cache
+def client(name: str) -> Any:
+    """moto's; one for all tests, for it knows nothing of them and takes 30 ms to make."""
+    return boto3.Session(region_name=REGION).client(name)
+
+
 def create_tables(host: str | None = None) -> Tables:
     prefix = uuid.uuid4().hex[:8]
     names = {field: f"{prefix}-{field}" for field in STORED}
-    client = boto3.client("dynamodb", region_name=REGION, endpoint_url=host)
+    dynamodb = _dynamodb(host)
     for field, schema in STORED.items():
-        client.create_table(**table_definition(names[field], schema))
+        dynamodb.create_table(**table_definition(names[field], schema))
     return Tables(region=REGION, host=host, **names)
 
 
 def drop_tables(tables: Tables) -> None:
-    client = boto3.client("dynamodb", region_name=REGION, endpoint_url=tables.host)
+    dynamodb = _dynamodb(tables.host)
     for field in STORED:
-        client.delete_table(TableName=getattr(tables, field))
+        dynamodb.delete_table(TableName=getattr(tables, field))
+
+
+def _dynamodb(host: str | None) -> Any:
+    if host is None:
+        return client("dynamodb")
+    return boto3.client("dynamodb", region_name=REGION, endpoint_url=host)
 
 
 def table_definition(name: str, schema: Schema) -> dict[str, Any]:

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-# One after another in one worker: they share what is dear to set up.
-pytestmark = pytest.mark.xdist_group("story")
-
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 300
 

@@ -21,9 +21,6 @@ from tests.connect_stage import open_stage
 from tests.infra.template import Template, referred
 from tests.tables import REGION
 
-# One after another in one worker: they share what is dear to set up.
-pytestmark = pytest.mark.xdist_group("permissions")
-
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 # Lambda says it by itself, and refuses a template that does.
 SAID_BY_LAMBDA = {"AWS_REGION"}

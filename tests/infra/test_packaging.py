@@ -9,9 +9,6 @@ import pytest
 
 from tests.infra.artefacts import HANDLERS, build, python_path
 
-# One after another in one worker: they share what is dear to set up.
-pytestmark = pytest.mark.xdist_group("artefacts")
-
 
 @pytest.mark.parametrize("function", HANDLERS)
 def test_each_handler_imports_from_its_artefact(

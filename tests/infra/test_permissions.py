@@ -32,9 +32,6 @@ from tests.integration.test_calendars_api import meeting
 from tests.stack import START
 from tests.tables import REGION, create_tables
 
-# One after another in one worker: they share what is dear to set up.
-pytestmark = pytest.mark.xdist_group("permissions")
-
 MEET = "https://meet.google.com/qkr-wzpn-abt"
 GUEST = "guest@globex.example"
 

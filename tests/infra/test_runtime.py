@@ -34,9 +34,6 @@ from tests.infra.runtime_api import RuntimeApi
 from tests.infra.template import Template
 from tests.tables import REGION, STORED, create_tables, table_definition
 
-# One after another in one worker: they share what is dear to set up.
-pytestmark = pytest.mark.xdist_group("artefacts")
-
 WEBHOOK_SECRET = "whsec_" + "c2VjcmV0" * 4
 RECALL_KEY = "key-of-the-workspace"
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)

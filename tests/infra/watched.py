@@ -74,6 +74,9 @@ class WatchedStage(Stage):
         self._watch = watch
         super().__init__(FEED_MODE="workspace", **environment)
 
+    def _client(self, name: str) -> Any:
+        return boto3.client(name, region_name=REGION)
+
     def call(self, method: str, path: str, body: object = None, **more: Any) -> Answer:
         with self._watch.acting("CalendarsFunction", self.environment):
             return super().call(method, path, body, **more)
@@ -102,7 +105,7 @@ class WatchedStage(Stage):
 
     def _parts(self) -> dict[str, Any]:
         return {
-            "client": lambda name: boto3.client(name, region_name=REGION),
+            "client": self._client,
             "session": self.session,
             "clock": self.clock.now,
             "chance": secrets.token_urlsafe,

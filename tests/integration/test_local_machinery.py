@@ -19,6 +19,7 @@ from infra.local.schedules import ScheduleClock, payload
 from infra.local.settings import SettingsError, parse_options, read_settings
 from infra.local.template import EventSource, Function, Schedule, Stack, read_stack
 from shared.domain.calendar import Platform
+from tests.short_cut import all_the_way
 
 HANDLER = """
 import os, time
@@ -80,7 +81,7 @@ def meter() -> Meter:
 
 @pytest.fixture
 def cloud(stack: Stack, meter: Meter) -> Iterator[Stack]:
-    with emulated_cloud(stack, secret={"link_secret": "x"}, meter=meter):
+    with all_the_way(), emulated_cloud(stack, secret={"link_secret": "x"}, meter=meter):
         yield stack
 
 
