@@ -131,7 +131,9 @@ def _google_attendees(appointment: Appointment, owner: str) -> list[dict[str, An
     if appointment.organized:
         if not appointment.attendees:
             return []
-        own |= {"organizer": True, "responseStatus": "accepted"}
+        # An organizer has accepted until they say no in so many words.
+        declined = appointment.answer == "declined"
+        own |= {"organizer": True, "responseStatus": "declined" if declined else "accepted"}
         return [own, *others]
     own["responseStatus"] = _GOOGLE_ANSWERS[appointment.answer]
     if appointment.hidden_guests:
