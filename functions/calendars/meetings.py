@@ -22,6 +22,7 @@ from shared.entrypoints.http import (
 from shared.errors import CallerError
 from shared.flows.calendars import existing
 from shared.flows.meetings import (
+    Moment,
     ShownMeeting,
     Span,
     existing_meeting,
@@ -65,8 +66,7 @@ def _overridden(
         service.meeting_doors(),
         meeting,
         override=Override(choice=body.choice, set_by=set_by, set_at=now, source=SOURCE),
-        now=now,
-        unique=service.chance(UNIQUE_BYTES),
+        at=Moment(now=now, unique=service.chance(UNIQUE_BYTES)),
     )
 
 

@@ -10,7 +10,7 @@ from shared.domain.bot_state import is_outside, is_over
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.decision import Circumstances, Decision, decide
 from shared.domain.event import Answer, Event, owned_by
-from shared.domain.meeting import Assignment, Meeting, Override
+from shared.domain.meeting import Assignment, Meeting
 from shared.domain.plan import (
     ALONE,
     WARM_UP,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(minutes=10)
 HORIZON = "ineligible.horizon"
+UNDECIDED = Decision(join=False, reason="undecided")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,11 @@ def concerns_copies(before: Meeting | None, after: Meeting) -> bool:
         return after.meeting_key is not None
     if after.shared and _side(before) not in {None, _side(after)}:
         return True
-    voice = (before.decision, before.meeting_key, before.override.choice)
-    return voice != (after.decision, after.meeting_key, after.override.choice)
+    return _voice(before) != _voice(after)
+
+
+def _voice(row: Meeting) -> tuple[object, ...]:
+    return (row.decision, row.meeting_key, row.override.choice, row.opted_out)
 
 
 def _side(row: Meeting) -> Scheduling | None:
@@ -218,43 +222,43 @@ def _seen(row: Meeting, listed: ListedEvent, *, around: Surroundings) -> Meeting
 
 
 def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Meeting:
-    decision = _decide(event, Override(), around=around)
-    return Meeting(event=event, tenant_id=calendar.tenant_id, decision=decision)
+    row = Meeting(event=event, tenant_id=calendar.tenant_id, decision=UNDECIDED)
+    return replace(row, decision=_decide(row, around))
 
 
 def _decided(row: Meeting, around: Surroundings) -> Meeting:
     """The row with its key, its own decision, and the vote of all copies."""
     key = _key(row, around)
     keyed_at = row.keyed_at if key == row.meeting_key else around.now
-    decision = _decide(row.event, row.override, around=around)
+    decision = _decide(row, around)
     own = replace(row, decision=decision, meeting_key=key, keyed_at=keyed_at)
     if around.copies is None:
         return own
     return replace(own, overruled=_tally(own, around).overruled if decision.join else None)
 
 
-def _decide(event: Event, override: Override, *, around: Surroundings) -> Decision:
+def _decide(row: Meeting, around: Surroundings) -> Decision:
     status = around.calendar.status if around.calendar else CalendarStatus.DISCONNECTED
     circumstances = Circumstances(
         rules=around.rules,
-        override=_choice(override, around),
-        opted_out=around.series.opted_out,
+        override=choice_of(row, around),
+        opted_out=_opted_out(row, around),
         status=status,
         now=around.now,
         owner_email=around.calendar.email if around.calendar else None,
     )
-    return decide(event, circumstances)
+    return decide(row.event, circumstances)
 
 
 def choice_of(row: Meeting, around: Surroundings) -> Choice:
     """The person's word in force: the occurrence's own, else that of its series."""
-    return _choice(row.override, around)
-
-
-def _choice(override: Override, around: Surroundings) -> Choice:
-    if override.choice is Choice.AUTO and around.series.override is not None:
+    if row.override.choice is Choice.AUTO and around.series.override is not None:
         return around.series.override.choice
-    return override.choice
+    return row.override.choice
+
+
+def _opted_out(row: Meeting, around: Surroundings) -> bool:
+    return row.opted_out or around.series.opted_out
 
 
 def _key(row: Meeting, around: Surroundings) -> str | None:
@@ -277,8 +281,8 @@ def _ballot(row: Meeting, around: Surroundings, *, decision: Decision | None = N
         connected_since=calendar.created_at if calendar else around.now,
         organizes=row.event.owner_is_organizer,
         declined=row.event.owner_answer is Answer.DECLINED,
-        refuses=choice_of(row, around) is Choice.OFF or around.series.opted_out,
-        decision=decision or _decide(row.event, row.override, around=around),
+        refuses=choice_of(row, around) is Choice.OFF or _opted_out(row, around),
+        decision=decision or _decide(row, around),
         rules=around.rules,
     )
 
@@ -325,7 +329,7 @@ def _company(row: Meeting, wish: Wish | None, *, around: Surroundings) -> Compan
 
 def _wants(copy: Copy) -> bool:
     """Its verdict as last stored: the vote of another meeting is not ours to count."""
-    decision = _decide(copy.row.event, copy.row.override, around=copy.around)
+    decision = _decide(copy.row, copy.around)
     live = copy.around.rules.mode is Mode.LIVE
     return live and replace(copy.row, decision=decision).verdict.join
 

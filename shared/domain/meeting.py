@@ -70,6 +70,7 @@ class Meeting:
     `decision` is the copy's own; `overruled` is the reason if the vote of all copies says
     otherwise. `meeting_key` is the key of today, under which copies find each other, and
     `keyed_at` when it was first seen; `shared`: there are or were other copies.
+    `opted_out`: somebody invited wants no bot, which nothing overrules.
     `bots` is Recall's list as last seen; `released` names bots that we unscheduled and that
     Recall may go on listing, `leaving` those that must still be asked to leave.
     `due`: work is owed from `next_attempt` on; `wake_at`: the row wants a look by then anyhow,
@@ -84,6 +85,7 @@ class Meeting:
     decision: Decision
     overruled: str | None = None
     override: Override = Override()
+    opted_out: bool = False
     assignment: Assignment | None = None
     meeting_key: str | None = None
     keyed_at: datetime | None = None

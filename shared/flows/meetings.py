@@ -9,7 +9,7 @@ from shared.domain.calendar import Calendar
 from shared.domain.consider import Surroundings, choice_of, explained
 from shared.domain.meeting import Meeting, Override
 from shared.domain.rules import Choice
-from shared.domain.series import series_of
+from shared.domain.series import Series, series_of
 from shared.errors import CallerError
 from shared.flows.neighbours import Neighbours
 from shared.queue import Queue
@@ -66,46 +66,76 @@ def meetings_of(
     return Page(items=shown, next_cursor=page.next_cursor)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When something was said, and fresh chance for the bell that tells of it."""
+
+    now: datetime
+    unique: str
+
+
 def override_occurrence(
-    doors: MeetingDoors,
-    meeting: Meeting,
-    *,
-    override: Override,
-    now: datetime,
-    unique: str,
+    doors: MeetingDoors, meeting: Meeting, *, override: Override, at: Moment
 ) -> ShownMeeting:
-    """On, off or auto for this one; `unique` is fresh chance for the bell."""
-    changed = doors.meetings.set_override(meeting.event.event_id, override, now=now)
-    if changed is None:
-        raise meeting_not_found()
-    if changed.shared and changed.meeting_key is not None:
-        for event_id in doors.meetings.ids_of_key(changed.meeting_key):
-            doors.meetings.wake(event_id, now=now)
-    doors.queue.ring_work(now=now, unique=unique)
-    return _shown_now(doors, changed)
+    """On, off or auto for this one."""
+    changed = doors.meetings.set_override(meeting.event.event_id, override, now=at.now)
+    return _said(doors, changed, at=at)
 
 
 def override_series(
-    doors: MeetingDoors,
-    meeting: Meeting,
-    *,
-    override: Override,
-    now: datetime,
-    unique: str,
+    doors: MeetingDoors, meeting: Meeting, *, override: Override, at: Moment
 ) -> ShownMeeting:
     """On, off or auto for every occurrence, later ones included, unless it has its own word.
 
     The override is written first: an occurrence that appears meanwhile reads it by itself.
     """
-    event = meeting.event
-    series = series_of(event)
-    if series is None or event.series_id is None:
+    series = _series(meeting)
+    doors.settings.series.put_override(series, override)
+    return _said_of_series(doors, meeting, series=series, at=at)
+
+
+def opt_out_occurrence(
+    doors: MeetingDoors, meeting: Meeting, *, opted_out: bool, at: Moment
+) -> ShownMeeting:
+    """Somebody invited wants no bot in this one, whatever its owner says; or takes that back."""
+    event_id = meeting.event.event_id
+    changed = doors.meetings.set_opt_out(event_id, opted_out=opted_out, now=at.now)
+    return _said(doors, changed, at=at)
+
+
+def opt_out_series(
+    doors: MeetingDoors, meeting: Meeting, *, opted_out: bool, at: Moment
+) -> ShownMeeting:
+    """The same for every occurrence, later ones included."""
+    series = _series(meeting)
+    doors.settings.series.put_opt_out(series, opted_out=opted_out)
+    return _said_of_series(doors, meeting, series=series, at=at)
+
+
+def _series(meeting: Meeting) -> Series:
+    series = series_of(meeting.event)
+    if series is None:
         message = "The meeting belongs to no series."
         raise CallerError("series_missing", message, field="scope")
-    doors.settings.series.put_override(series, override)
-    for occurrence in doors.meetings.of_series(event.calendar_id, event.series_id):
-        doors.meetings.wake(occurrence.event.event_id, now=now)
-    doors.queue.ring_work(now=now, unique=unique)
+    return series
+
+
+def _said(doors: MeetingDoors, changed: Meeting | None, *, at: Moment) -> ShownMeeting:
+    if changed is None:
+        raise meeting_not_found()
+    if changed.shared and changed.meeting_key is not None:
+        for event_id in doors.meetings.ids_of_key(changed.meeting_key):
+            doors.meetings.wake(event_id, now=at.now)
+    doors.queue.ring_work(now=at.now, unique=at.unique)
+    return _shown_now(doors, changed)
+
+
+def _said_of_series(
+    doors: MeetingDoors, meeting: Meeting, *, series: Series, at: Moment
+) -> ShownMeeting:
+    for occurrence in doors.meetings.of_series(series):
+        doors.meetings.wake(occurrence.event.event_id, now=at.now)
+    doors.queue.ring_work(now=at.now, unique=at.unique)
     return _shown_now(doors, meeting)
 
 

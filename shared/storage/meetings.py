@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pynamodb.expressions.update import Action
 
     from shared.domain.meeting import Override
+    from shared.domain.series import Series
 
 DUE: Final = "1"
 YES: Final = "1"
@@ -69,6 +70,7 @@ class MeetingRow(Model):
     decision = MapOf()
     overruled = UnicodeAttribute(null=True)
     override = MapOf()
+    opted_out = UnicodeAttribute(null=True)
     assignment = MapOf(null=True)
     released = UnicodeSetAttribute(null=True)
     leaving = UnicodeSetAttribute(null=True)
@@ -138,13 +140,13 @@ class MeetingStore:
         items = tuple(_meeting(row) for row in page.items)
         return Page(items=items, next_cursor=page.next_cursor)
 
-    def of_series(self, calendar_id: str, series_id: str) -> list[Meeting]:
-        """The known occurrences of a series by start, at most SERIES_MAX."""
+    def of_series(self, series: Series) -> list[Meeting]:
+        """Known occurrences by start, at most SERIES_MAX, of what was cut off the series too."""
+        same = (MeetingRow.series_id == series.series_id) | MeetingRow.series_id.startswith(
+            series.root
+        )
         selection = Selection(
-            index="by_calendar",
-            value=calendar_id,
-            matching=MeetingRow.series_id == series_id,
-            evaluated=DUE_EVALUATED,
+            index="by_calendar", value=series.calendar_id, matching=same, evaluated=DUE_EVALUATED
         )
         return [_meeting(row) for row in self._table.select(selection, limit=SERIES_MAX).items]
 
@@ -163,6 +165,12 @@ class MeetingStore:
         """Sets a person's word and makes the meeting due, in one statement; None when gone."""
         actions = [MeetingRow.override.set(override_map(override)), *_due_at(now)]
         row = self._touch(event_id, actions)
+        return None if row is None else _meeting(row)
+
+    def set_opt_out(self, event_id: str, *, opted_out: bool, now: datetime) -> Meeting | None:
+        """As set_override, for somebody invited who wants no bot, or takes that back."""
+        word = MeetingRow.opted_out.set(YES) if opted_out else MeetingRow.opted_out.remove()
+        row = self._touch(event_id, [word, *_due_at(now)])
         return None if row is None else _meeting(row)
 
     def wake(self, event_id: str, *, now: datetime, shared: bool = False) -> bool:
@@ -236,6 +244,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         decision=_decision_map(meeting.decision),
         overruled=meeting.overruled,
         override=override_map(meeting.override),
+        opted_out=YES if meeting.opted_out else None,
         assignment=_assignment_map(meeting.assignment) if meeting.assignment else None,
         released=set(meeting.released) or None,
         leaving=set(meeting.leaving) or None,
@@ -272,6 +281,7 @@ def _meeting(row: MeetingRow) -> Meeting:
         decision=Decision(**row.decision),
         overruled=row.overruled,
         override=override_from(row.override),
+        opted_out=row.opted_out == YES,
         assignment=_assignment(row.assignment) if row.assignment else None,
         meeting_key=row.meeting_key,
         keyed_at=row.keyed_at,
@@ -374,7 +384,10 @@ def _heard_map(assignment: Assignment) -> dict[str, str]:
     """What the bot reported, as far as it did."""
     moments = {"state_at": assignment.state_at, "recording_at": assignment.recording_at}
     heard = {name: stored_moment(moment) for name, moment in moments.items() if moment}
-    return {**heard, **({"recording": assignment.recording} if assignment.recording else {})}
+    return {
+        **heard,
+        **({"recording": assignment.recording} if assignment.recording is not None else {}),
+    }
 
 
 def _assignment(stored: dict[str, Any]) -> Assignment:

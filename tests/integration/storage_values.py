@@ -201,6 +201,7 @@ meetings = st.builds(
         recording=maybe_word,
         recording_at=maybe_moment,
     ),
+    opted_out=st.booleans(),
     overruled=maybe_word,
     meeting_key=st.none() | names,
     keyed_at=maybe_moment,

@@ -13,6 +13,8 @@ from infra.local.emulators.recall.accounts import Account
 from shared.domain.meeting import Meeting, Override
 from shared.domain.plan import GRACE
 from shared.domain.rules import Choice
+from shared.flows.meetings import MeetingDoors, Moment, opt_out_occurrence
+from shared.flows.neighbours import Neighbours
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
 
 MEET = "https://meet.google.com/qkr-wzpn-abt"
@@ -56,6 +58,18 @@ class Pair:
         self.stack.scheduler.queue.ring_work(now=now, unique=f"{who}-{choice}-{now}")
         self.stack.run(5)
 
+    def opt_out(self, who: str, *, opted_out: bool) -> None:
+        now = self.stack.clock.now()
+        doors = MeetingDoors(
+            meetings=self.stack.stores.meetings,
+            settings=self.stack.stores.settings,
+            neighbours=Neighbours(self.stack.stores, clock=self.stack.clock.now),
+            queue=self.stack.scheduler.queue,
+        )
+        at = Moment(now=now, unique=f"{who}-{opted_out}-{now}")
+        opt_out_occurrence(doors, self.row(who), opted_out=opted_out, at=at)
+        self.stack.run(5)
+
     def reasons(self) -> dict[str, str]:
         return {who: self.row(who).verdict.reason for who in self.calendars}
 
@@ -93,6 +107,17 @@ def test_an_attendee_s_off_is_hers_alone() -> None:
     assert [IN_THREE_HOURS] == pair.starts()
     assert {"host": "base.all", "dana": "override.off"} == pair.reasons()
     assert pair.row("dana").assignment is None
+
+
+def test_who_opts_out_is_heard_whatever_anybody_says_and_can_take_it_back() -> None:
+    pair = Pair()
+    pair.opt_out("dana", opted_out=True)
+    assert {"host": "vote.denied", "dana": "denied.opt_out"} == pair.reasons()
+    pair.say("host", Choice.ON)
+    pair.say("dana", Choice.ON)
+    assert [] == pair.starts()
+    pair.opt_out("dana", opted_out=False)
+    assert [IN_THREE_HOURS] == pair.starts()
 
 
 def test_all_must_agree_where_the_rules_say_so() -> None:

@@ -19,6 +19,7 @@ from shared.domain.meeting import Override
 from shared.domain.room import meeting_key
 from shared.domain.rules import Choice
 from shared.domain.secret import Secret
+from shared.domain.series import Series
 from shared.flows.sweep import EPOCH, FULL_READ_PAGES_MAX, SWEEP_PAGES_MAX
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
 
@@ -499,7 +500,7 @@ def test_a_series_switched_off_stays_off(stack: Stack, owner: Account) -> None:
     stack.stores.settings.put_series_override(
         calendar_id, series_id, Override(choice=Choice.OFF, set_by="test")
     )
-    for row in stack.stores.meetings.of_series(calendar_id, series_id):
+    for row in stack.stores.meetings.of_series(Series(calendar_id, series_id)):
         stack.stores.meetings.wake(row.event.event_id, now=stack.clock.now())
     stack.scheduler.queue.ring_work(now=stack.clock.now(), unique="series")
     stack.run(5)

@@ -66,7 +66,7 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
         {"Query": 2, "BatchGetItem": 1},
     ),
     "meetings.of_calendar": (lambda s: s.meetings.of_calendar("c"), {"Query": 1}),
-    "meetings.of_series": (lambda s: s.meetings.of_series("c", "s"), {"Query": 1}),
+    "meetings.of_series": (lambda s: s.meetings.of_series(Series("c", "s")), {"Query": 1}),
     "meetings.of_key, unknown": (lambda s: s.meetings.of_key("k"), {"Query": 1}),
     "meetings.set_override": (
         lambda s: s.meetings.set_override("x", Override(), now=NOW),

@@ -12,6 +12,7 @@ import pytest
 from shared.domain.event import Answer, Attendee, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting, Override
 from shared.domain.rules import Choice
+from shared.domain.series import Series
 from shared.errors import CallerError
 from shared.storage import Conflict, Refused, Stores, Tables
 from tests.integration.storage_values import NOW, event, meeting
@@ -251,10 +252,10 @@ def test_a_cursor_of_another_window_is_refused(week: Stores, dynamodb_local: str
 
 
 def test_a_series_lists_its_occurrences(week: Stores) -> None:
-    found = week.meetings.of_series("calendar-1", "standup")
+    found = week.meetings.of_series(Series("calendar-1", "standup"))
 
     assert [item.event.event_id for item in found] == ["e1", "e3", "e5", "e7", "e9"]
-    assert week.meetings.of_series("other", "standup") == []
+    assert week.meetings.of_series(Series("other", "standup")) == []
 
 
 def test_copies_of_one_meeting_share_a_key(stores: Stores) -> None:
