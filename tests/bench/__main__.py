@@ -190,7 +190,7 @@ def _put_and_walk(stack: Stack, rules: dict[str, object]) -> float:
     observer = Observer(stores, bus, clock=stack.clock.now, log=log)
     redecider = Redecider(stores, observer, bus=bus, clock=stack.clock.now, log=log)
     began = time.perf_counter()
-    assert not redecider.go_on(until=stack.clock.now() + timedelta(seconds=1))
+    assert not redecider.go_on(stack.clock.now() + timedelta(seconds=1))
     return time.perf_counter() - began
 
 

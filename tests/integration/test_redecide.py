@@ -154,12 +154,12 @@ def test_a_walk_is_cut_into_slices_and_goes_on(stack, api, monkeypatch):
     slices = []
     genuine = redecide.Redecider.go_on
 
-    def impatient(redecider, *, until):
+    def impatient(redecider, until):
         slices.append(1)
         job = stack.stores.workspace.redecision()
         if job is not None and job.next_scope(stack.clock.now()):
             redecider._step(job, scope=job.next_scope(stack.clock.now()))
-        return genuine(redecider, until=stack.clock.now())
+        return genuine(redecider, stack.clock.now())
 
     for number in range(3):
         add(stack, f"Meeting {number}", start=START + timedelta(hours=number + 2))
