@@ -167,6 +167,7 @@ def test_a_walk_is_cut_into_slices_and_goes_on(stack, api, monkeypatch):
     add(stack, "Other", email="b@acme.example")
     other = settled(stack, email="b@acme.example", entity_id="u2")
     monkeypatch.setattr(redecide.Redecider, "go_on", impatient)
+    stack.scheduler = stack.cold_start()
     api.call("PUT", "/v1/rules/tenant:default", {"min_others": 5})
     stack.run(1)
     assert len(slices) >= 4
