@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.calendars.calendars import add_calendar_routes
+from functions.calendars.entities import add_entity_routes
 from functions.calendars.meetings import add_meeting_routes
 from functions.calendars.rules import add_rules_routes
 from functions.calendars.service import Service
@@ -41,6 +42,7 @@ NEEDED = (
     "CONNECT_SESSIONS_TABLE",
     "ACCOUNTS_TABLE",
     "CALENDARS_TABLE",
+    "CLAIMS_TABLE",
     "MEETINGS_TABLE",
     "SETTINGS_TABLE",
     "WORKSPACE_TABLE",
@@ -110,6 +112,7 @@ def application(service: Service) -> APIGatewayHttpResolver:
     add_calendar_routes(app, service)
     add_meeting_routes(app, service)
     add_rules_routes(app, service)
+    add_entity_routes(app, service)
     add_workspace_routes(app, service)
     return app
 

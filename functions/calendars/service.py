@@ -10,6 +10,7 @@ from shared.entrypoints.idempotency import Idempotency
 from shared.events import EventBus
 from shared.flows.connect import BrowserDoors, ConnectDoors
 from shared.flows.doors import CalendarDoors
+from shared.flows.erase import ErasureDoors
 from shared.flows.meetings import MeetingDoors
 from shared.flows.neighbours import Neighbours
 from shared.flows.preview import Previewer
@@ -65,6 +66,9 @@ class Service:
         return RulesDoors(
             settings=self.stores.settings, workspace=self.stores.workspace, queue=self.queue
         )
+
+    def erasure_doors(self) -> ErasureDoors:
+        return ErasureDoors(workspace=self.stores.workspace, queue=self.queue)
 
     def previewer(self) -> Previewer:
         return Previewer(self.stores, Neighbours(self.stores, clock=self.clock))

@@ -19,11 +19,13 @@ from shared.flows.act import CALLS_IN_FLIGHT, Actor
 from shared.flows.bots import BotReports
 from shared.flows.calendars import refresh
 from shared.flows.doors import CalendarDoors
+from shared.flows.erase import Eraser
 from shared.flows.keep import Keeper
 from shared.flows.observe import Observer
 from shared.flows.redecide import Redecider
 from shared.flows.sweep import Sweeper, SweepSettings
 from shared.observability import Log
+from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import BotEvent, CalendarUpdate, Queue, SingleMessage
 from shared.recall import new_session, open_recall
 from shared.secrets import SecretStore
@@ -44,6 +46,7 @@ NEEDED: Final = (
     "ACCOUNTS_TABLE",
     "CALENDARS_TABLE",
     "CLAIMS_TABLE",
+    "CONNECT_SESSIONS_TABLE",
     "MEETINGS_TABLE",
     "SETTINGS_TABLE",
     "WORKSPACE_TABLE",
@@ -119,12 +122,16 @@ def compose(
     keeper = Keeper(
         recall, stores.claims, clock=clock, unique=partial(chance, UNIQUE_BYTES), log=log
     )
+    redecider = Redecider(stores, observer, bus=bus, clock=clock, log=log)
+    revoking = {"GOOGLE_REVOKE_URL": environment.get("GOOGLE_REVOKE_URL", "")}
+    clients = OAuthClients(providers_of(revoking), secrets, session=session)
+    eraser = Eraser(stores, doors, clients=clients, clock=clock, log=log)
     sweeper = Sweeper(
         recall,
         stores,
         queue=queue,
         observer=observer,
-        redecider=Redecider(stores, observer, bus=bus, clock=clock, log=log),
+        chores=(redecider.go_on, eraser.go_on),
         actor=Actor(
             recall, stores, keeper=keeper, observer=observer, bus=bus, clock=clock, log=log
         ),

@@ -92,6 +92,17 @@ def walked(
     )
 
 
+def forgotten(job: Redecision, scope: str, *, instead: str) -> Redecision:
+    """Without a scope whose rules are gone; `instead` is shown where it was named."""
+    under_way = job.place is not None and job.place.scope == scope
+    return replace(
+        job,
+        scope=instead if job.scope == scope else job.scope,
+        owed={name: each for name, each in job.owed.items() if name != scope},
+        place=None if under_way else job.place,
+    )
+
+
 def bots_differ(former: Rules, rules: Rules) -> bool:
     """Whether bots may have to change even where the decision of a copy stays as it is."""
     return any(getattr(former, name) != getattr(rules, name) for name in _BEYOND_THE_DECISION)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from shared.events import EventBus
 from shared.queue import Queue
 from shared.recall.client import RecallClient
-from shared.storage import AccountStore, CalendarStore, MeetingStore, SettingsStore, Stores
+from shared.storage import (
+    AccountStore,
+    CalendarStore,
+    ClaimStore,
+    MeetingStore,
+    SettingsStore,
+    Stores,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +25,7 @@ class CalendarDoors:
     meetings: MeetingStore
     accounts: AccountStore
     settings: SettingsStore
+    claims: ClaimStore
     recall: RecallClient
     queue: Queue
     bus: EventBus
@@ -31,6 +39,7 @@ class CalendarDoors:
             meetings=stores.meetings,
             accounts=stores.accounts,
             settings=stores.settings,
+            claims=stores.claims,
             recall=recall,
             queue=queue,
             bus=bus,

@@ -62,7 +62,9 @@ class Previewer:
             rows = self._upcoming(scope, now=now, pool=pool)
             near = self._neighbours.neighbourhood(row.event for row in rows)
             then = self._under(near, scope, document=document)
-            beside = self._beside(rows, (near, then), now=now, pool=pool)
+            # A tenant's scope holds all copies already.
+            nears = (near, then) if scope.entity_id is not None else ()
+            beside = self._beside(rows, nears, now=now, pool=pool)
         if beside:
             near = self._neighbours.neighbourhood(row.event for row in (*rows, *beside))
             then = self._under(near, scope, document=document)
@@ -152,8 +154,8 @@ class Previewer:
 
 
 def _own(rows: Sequence[Meeting], near: Neighbourhood, *, now: datetime) -> list[Meeting]:
-    """Decided without the vote: what it takes to know which copies belong together."""
-    return [explained(row, near.around(row.event, copies=None, now=now)) for row in rows]
+    """Decided as if alone: what it takes to know which copies belong together."""
+    return [explained(row, near.around(row.event, now=now)) for row in rows]
 
 
 def _outcomes(
@@ -175,7 +177,7 @@ def _outcome(
 ) -> _Outcome:
     others = [copy for copy in copies if copy is not row]
     around = near.around(row.event, copies=others, now=now)
-    decided = explained(row, around)
+    decided = explained(row, around) if others else row
     shown = ShownMeeting(meeting=decided, override=choice_of(decided, around))
     wish = wish_for(decided, around)
     running = row.assignment is not None and row.event.start <= now

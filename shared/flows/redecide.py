@@ -49,7 +49,7 @@ class Redecider:
         self._clock = clock
         self._log = log
 
-    def go_on(self, *, until: datetime) -> bool:
+    def go_on(self, until: datetime) -> bool:
         """Walk on until nothing is left or the time is up; True while some is left.
 
         The rows that now owe a bot call are marked due. The place is stored after each step: a

@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.domain.calendar import Calendar, CalendarStatus, Platform
 from shared.domain.meeting import Meeting
 from shared.domain.notice import BotCancelled, CalendarDeleted
+from shared.domain.rules import Scheduling
 from shared.domain.secret import Secret
 from shared.errors import RollcallError, TransientError
 from shared.flows.doors import CalendarDoors
@@ -20,6 +21,14 @@ DELETING = "deleting"
 CANCELLED = "calendar_deleted"
 
 
+class Unfinished(TransientError):
+    """So many rows are gone; there are more."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__("removal_unfinished", "There are more rows; repeat.", retry_after=1)
+        self.rows = rows
+
+
 def remove(
     doors: CalendarDoors,
     calendar: Calendar,
@@ -27,10 +36,12 @@ def remove(
     clients: OAuthClients,
     log: Log,
     now: datetime,
-) -> None:
-    """Delete at Recall, revoke where the provider can, forget the rows.
+    pages_max: int = PAGES_MAX,
+) -> int:
+    """Delete at Recall, revoke where the provider can, forget the rows; answers how many.
 
-    The row goes last, so that whoever repeats a call that broke off finishes it.
+    The row goes last, so that whoever repeats a call that broke off finishes it. Raises
+    Unfinished after `pages_max` pages of rows.
     """
     # The scheduler plans nothing for a disconnected calendar, so no row comes back behind us.
     doors.calendars.change(
@@ -43,7 +54,7 @@ def remove(
     delete_at_recall(doors, calendar.calendar_id)
     if access_token is not None:
         _revoke(doors, calendar, clients=clients, token=access_token, log=log)
-    forget(doors, calendar, now=now)
+    return forget(doors, calendar, now=now, pages_max=pages_max)
 
 
 def delete_at_recall(doors: CalendarDoors, calendar_id: str) -> None:
@@ -53,19 +64,25 @@ def delete_at_recall(doors: CalendarDoors, calendar_id: str) -> None:
         return
 
 
-def forget(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
+def forget(
+    doors: CalendarDoors, calendar: Calendar, *, now: datetime, pages_max: int = PAGES_MAX
+) -> int:
     """Rows, what was said of series, claim and calendar, told to the host before each goes."""
-    _forget_meetings(doors, calendar, now=now)
+    rows = _forget_meetings(doors, calendar, now=now, pages_max=pages_max)
     doors.settings.series.forget(calendar.calendar_id)
     if calendar.account_key is not None:
         doors.accounts.release(calendar.account_key, calendar_id=calendar.calendar_id)
     doors.bus.publish((_deleted(calendar, now=now),))
     doors.calendars.delete(calendar.calendar_id)
+    return rows
 
 
-def _forget_meetings(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
+def _forget_meetings(
+    doors: CalendarDoors, calendar: Calendar, *, now: datetime, pages_max: int
+) -> int:
     """At most 3,000 rows a call, in as many pages as a request has time for."""
-    for _ in range(PAGES_MAX):
+    rows = 0
+    for _ in range(pages_max):
         page = doors.meetings.of_calendar(calendar.calendar_id, limit=PAGE_ROWS)
         doors.bus.publish(
             tuple(
@@ -77,9 +94,18 @@ def _forget_meetings(doors: CalendarDoors, calendar: Calendar, *, now: datetime)
         for meeting in page.items:
             doors.meetings.delete(meeting.event.event_id)
             _wake_copies(doors, meeting, now=now)
+            _wake_claim(doors, meeting, now=now)
+        rows += len(page.items)
         if page.next_cursor is None:
-            return
-    raise TransientError("removal_unfinished", "There are more rows; repeat.", retry_after=1)
+            return rows
+    raise Unfinished(rows)
+
+
+def _wake_claim(doors: CalendarDoors, meeting: Meeting, *, now: datetime) -> None:
+    """A bot of our own goes when the scheduler finds no row that wants it."""
+    assigned = meeting.assignment
+    if assigned is not None and assigned.by is Scheduling.SELF_MANAGED:
+        doors.claims.wake(assigned.deduplication_key, now=now)
 
 
 def _wake_copies(doors: CalendarDoors, meeting: Meeting, *, now: datetime) -> None:

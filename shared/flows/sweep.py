@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from shared.domain.meeting import Meeting
     from shared.flows.act import Actor, Outcome
     from shared.flows.observe import Observer
-    from shared.flows.redecide import Redecider
     from shared.observability import Log
     from shared.queue import Queue
     from shared.recall import EventPage, RecallClient
@@ -53,7 +52,7 @@ class Sweeper:
         *,
         queue: Queue,
         observer: Observer,
-        redecider: Redecider,
+        chores: Sequence[Callable[[datetime], bool]],
         actor: Actor,
         refresh: Callable[[str], object],
         clock: Callable[[], datetime],
@@ -65,7 +64,7 @@ class Sweeper:
         self._stores = stores
         self._queue = queue
         self._observer = observer
-        self._redecider = redecider
+        self._chores = chores
         self._actor = actor
         self._refresh = refresh
         self._clock = clock
@@ -93,11 +92,12 @@ class Sweeper:
                 fresh += seen
         except (TransientError, PermanentError) as error:
             stopped = error
-        undecided = self._redecider.go_on(until=until - self._settings.slice / 2)
+        half = until - self._settings.slice / 2
+        owing = [chore(half) for chore in self._chores]
         outcome = self._actor.act(fresh, until=until)
         if stopped is not None:
             raise stopped
-        return wait if wait is not None else self._go_on(messages, outcome, undecided=undecided)
+        return wait if wait is not None else self._go_on(messages, outcome, owing=any(owing))
 
     def _tell_age(self, feed: Feed) -> None:
         """Seconds that changes may have waited; calendar by calendar, the cursor stands still."""
@@ -106,11 +106,11 @@ class Sweeper:
             self._log.count("CursorAge", (self._clock() - seen).total_seconds())
 
     def _go_on(
-        self, messages: Sequence[FeedMessage], outcome: Outcome, *, undecided: bool
+        self, messages: Sequence[FeedMessage], outcome: Outcome, *, owing: bool
     ) -> float | None:
         """Ring our own bell for what is left; a bell stopped by a limit waits in the queue."""
         feed = self._stores.workspace.feed()
-        if not (outcome.unfinished or undecided or feed.open or self._owed_reads(feed)):
+        if not (outcome.unfinished or owing or feed.open or self._owed_reads(feed)):
             return None
         if outcome.retry_after and all(isinstance(message, WorkDue) for message in messages):
             return min(outcome.retry_after, WORK_RETRY_SECONDS_MAX)

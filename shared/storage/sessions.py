@@ -16,6 +16,7 @@ from pynamodb.models import Model
 from shared.domain.calendar import Platform
 from shared.domain.connect import ConnectSession, ConnectStatus
 from shared.storage.attributes import EpochAttribute, MapOf, MomentAttribute
+from shared.storage.pages import Page
 from shared.storage.table import Selection, Table
 from shared.storage.tables import SESSIONS
 
@@ -81,6 +82,18 @@ class SessionStore:
         version = (session.version or 0) + 1
         self._table.put(_row(session, version=version), condition=_unchanged(session))
         return replace(session, version=version)
+
+    def of_entity(
+        self, tenant_id: str, entity_id: str, *, cursor: str | None = None, limit: int
+    ) -> Page[str]:
+        """Ids of an entity's sessions; reads the whole table, whose rows live for days at most."""
+        own = (SessionRow.tenant_id == tenant_id) & (SessionRow.entity_id == entity_id)
+        page = self._table.select(Selection(matching=own), limit=limit, cursor=cursor)
+        items = tuple(row.session_id for row in page.items)
+        return Page(items=items, next_cursor=page.next_cursor)
+
+    def delete(self, session_id: str) -> None:
+        self._table.delete(session_id)
 
     def waiting(self, *, limit: int) -> list[ConnectSession]:
         """Sessions whose sealed token waits for Recall, oldest first, read consistently."""

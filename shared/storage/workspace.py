@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
+from shared.domain.erasure import Erasure, Erasures
 from shared.domain.feed import Feed, OpenSweep
 from shared.domain.redecision import Owed, Place, Redecision
 from shared.storage.attributes import MapOf, stored_moment
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 FEED: Final = "feed"
 RULES: Final = "rules"
+ERASURES: Final = "erasures"
 
 
 class WorkspaceRow(Model):
-    """`name` is `feed`, `rules`, `budget#<endpoint>`, or the name of a report."""
+    """`name` is `feed`, `rules`, `erasures`, `budget#<endpoint>`, or the name of a report."""
 
     name = UnicodeAttribute(hash_key=True)
     document = MapOf()
@@ -75,6 +77,18 @@ class WorkspaceStore:
     def put_report(self, name: str, report: dict[str, Any]) -> None:
         """Replaces the report: a JSON object of less than 400 KB."""
         self._table.put(WorkspaceRow(name=name, document=report))
+
+    def erasures(self) -> Erasures:
+        row = self._table.get(ERASURES)
+        if row is None:
+            return Erasures()
+        waiting = tuple(_erasure(each) for each in row.document["waiting"])
+        return Erasures(waiting=waiting, lock=int(row.version))
+
+    def save_erasures(self, erasures: Erasures) -> bool:
+        """Writes unless somebody wrote since they were read; then False."""
+        document = {"waiting": [_erasure_map(each) for each in erasures.waiting]}
+        return self._swap(ERASURES, document, version=erasures.lock)
 
     def _swap(self, name: str, document: dict[str, Any], *, version: int) -> bool:
         row = WorkspaceRow(name=name, document=document, version=version + 1)
@@ -150,6 +164,14 @@ def _redecision(stored: dict[str, Any], *, lock: int) -> Redecision:
         "owed": {scope: _owed(each) for scope, each in stored["owed"].items()},
     }
     return Redecision(**{**stored, **facts}, lock=lock)
+
+
+def _erasure_map(erasure: Erasure) -> dict[str, Any]:
+    return {**asdict(erasure), "asked_at": stored_moment(erasure.asked_at)}
+
+
+def _erasure(stored: dict[str, Any]) -> Erasure:
+    return Erasure(**{**stored, "asked_at": datetime.fromisoformat(stored["asked_at"])})
 
 
 def _owed(stored: dict[str, Any]) -> Owed:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -17,12 +18,15 @@ from moto import mock_aws
 
 from functions.webhooks.svix_library import webhook_class
 from shared.domain.calendar import CalendarStatus
+from shared.domain.consider import reconsidered, wish_for
 from shared.domain.decision import Circumstances, decide
-from shared.domain.event import Answer, Event
+from shared.domain.event import Answer, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.rules import Choice, Rules, rules_in_force
 from shared.domain.scope import Scope
+from shared.flows.neighbours import Neighbours
 from shared.flows.observe import Observer
+from shared.flows.preview import Previewer
 from shared.flows.redecide import Redecider
 from shared.flows.rules import RulesDoors, RulesPut, put_rules
 from shared.observability import Log
@@ -56,7 +60,16 @@ Figure = tuple[str, float, str]
 
 def main() -> None:
     figures: list[Figure] = []
-    for measure in (decisions, parsing, signatures, imports, an_import, a_storm, new_rules):
+    for measure in (
+        decisions,
+        parsing,
+        signatures,
+        imports,
+        an_import,
+        a_storm,
+        new_rules,
+        a_preview,
+    ):
         # What the handlers log and count goes to the same stream as the table.
         with redirect_stdout(StringIO()):
             measured = measure()
@@ -178,6 +191,22 @@ def new_rules() -> list[Figure]:
     ]
 
 
+def a_preview() -> list[Figure]:
+    """Of 1,000 meetings with bots, half of which would lose them."""
+    with mock_aws():
+        stack = Stack()
+        _store(stack, calendars=10, meetings=100)
+        neighbours = Neighbours(stack.stores, clock=stack.clock.now)
+        previewer = Previewer(stack.stores, neighbours)
+        rules = {"rsvp": "accepted"}
+        seconds = _median(lambda: previewer.preview(Scope("default"), rules, now=stack.clock.now()))
+        removed = previewer.preview(Scope("default"), rules, now=stack.clock.now()).removed
+    return [
+        ("preview of 1,000 meetings", seconds, "s"),
+        ("preview of 1,000 meetings: would lose their bot", len(removed), "meetings"),
+    ]
+
+
 def _put_and_walk(stack: Stack, rules: dict[str, object]) -> float:
     """Seconds for the walk, without the bot calls that it leaves owed."""
     stores, bus = stack.stores, stack.scheduler.doors.bus
@@ -190,7 +219,7 @@ def _put_and_walk(stack: Stack, rules: dict[str, object]) -> float:
     observer = Observer(stores, bus, clock=stack.clock.now, log=log)
     redecider = Redecider(stores, observer, bus=bus, clock=stack.clock.now, log=log)
     began = time.perf_counter()
-    assert not redecider.go_on(until=stack.clock.now() + timedelta(seconds=1))
+    assert not redecider.go_on(stack.clock.now() + timedelta(seconds=1))
     return time.perf_counter() - began
 
 
@@ -200,13 +229,14 @@ def _store(stack: Stack, *, calendars: int, meetings: int) -> None:
         calendar_id = f"calendar-{number}"
         stack.stores.calendars.add(values.calendar(calendar_id=calendar_id))
         for place in range(meetings):
-            stack.stores.meetings.save(_with_bot(calendar_id, place))
+            room = number * meetings + place
+            stack.stores.meetings.save(_with_bot(calendar_id, place, room=room))
 
 
-def _with_bot(calendar_id: str, place: int) -> Meeting:
+def _with_bot(calendar_id: str, place: int, *, room: int) -> Meeting:
+    """A row whose bot is as it should be."""
     start = values.START + timedelta(minutes=place)
-    url = f"https://zoom.us/j/{100_000_000 + place}"
-    bot = values.bot(f"bot-{calendar_id}-{place}", start=start, url=url)
+    url = f"https://zoom.us/j/{100_000_000 + room}"
     event = values.event(
         event_id=f"{calendar_id}-{place}",
         calendar_id=calendar_id,
@@ -214,15 +244,22 @@ def _with_bot(calendar_id: str, place: int) -> Meeting:
         meeting_url=url,
         owner_answer=(Answer.NONE, Answer.ACCEPTED)[place % 2],
     )
+    around = values.around(calendar=values.calendar(calendar_id=calendar_id))
+    row = reconsidered(values.meeting(event=event), around)
+    wish = wish_for(row, around)
+    bot = EventBot(
+        bot_id=f"bot-{event.event_id}",
+        start=start,
+        deduplication_key=wish.meeting_key,
+        meeting_url=url,
+    )
     assignment = Assignment(
         bot_id=bot.bot_id,
-        deduplication_key=bot.deduplication_key,
-        fingerprint=Rules().bot.fingerprint(url),
+        deduplication_key=wish.meeting_key,
+        fingerprint=wish.fingerprint,
         join_at=start,
     )
-    return values.meeting(
-        bot, event=event, assignment=assignment, meeting_key=bot.deduplication_key
-    )
+    return reconsidered(replace(row, bots=(bot,), assignment=assignment), around)
 
 
 def _fill(stack: Stack, count: int) -> None:
@@ -255,6 +292,17 @@ def _median(work: Callable[[], object]) -> float:
         times.append(time.perf_counter() - began)
     return statistics.median(times)
 
+
+MEASURES = (
+    decisions,
+    parsing,
+    signatures,
+    imports,
+    an_import,
+    a_storm,
+    new_rules,
+    a_preview,
+)
 
 if __name__ == "__main__":
     main()

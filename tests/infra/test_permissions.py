@@ -17,9 +17,11 @@ from functions.authorizer import app as authorizer
 from infra.local.emulators.http import Fault, FaultKind, Response
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.claim import Wanted
+from shared.domain.erasure import Erasure
 from shared.domain.meeting import Override
-from shared.domain.rules import BotSettings, Choice
+from shared.domain.rules import BotSettings, Choice, Scheduling
 from shared.domain.scope import Scope
+from shared.flows.erase import ErasureDoors, ask_for_erasure
 from shared.flows.keep import Keeper
 from shared.flows.rules import RulesDoors, RulesPut, put_rules
 from shared.observability import Log
@@ -28,6 +30,7 @@ from tests.connect_stage import ADA, GOOGLE, OUTLOOK
 from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
 from tests.infra.watched import WatchedStack, WatchedStage
+from tests.integration.storage_values import session
 from tests.integration.test_calendars_api import meeting
 from tests.stack import START
 from tests.tables import REGION, create_tables
@@ -238,7 +241,9 @@ def a_host_uses_every_route(watch: Watch) -> None:
     assert stage.call("PATCH", path, {"metadata": {"a": "b"}}).status == 200
     assert stage.call("PATCH", path, {"oauth_refresh_token": stage.token()}).status == 200
     assert stage.call("PATCH", path, {"entity_id": "u_2"}).status == 200
+    _share(stage, calendar_id)
     assert stage.call("DELETE", path).status == 204
+    assert stage.call("DELETE", "/v1/entities/default/u_1").status == 202
 
 
 def rules_are_put_and_read(watch: Watch) -> None:
@@ -277,6 +282,26 @@ def new_rules_reach_meetings(watch: Watch) -> None:
         )
         stack.run(5)
     assert stack.stores.workspace.redecision().finished_at is not None
+
+
+def an_entity_is_erased(watch: Watch) -> None:
+    stack = WatchedStack(watch)
+    _add(stack.recall.account(GOOGLE, "owner@acme.example"), "Kickoff")
+    stack.connect()
+    stack.run(10)
+    stack.stores.sessions.add(session(entity_id="u1", tenant_id="default"))
+    stack.stores.settings.put_rules("entity:default:u1", {}, by="test", at=stack.clock.now())
+    wanted = Erasure(
+        tenant_id="default",
+        entity_id="u1",
+        record="erased#1",
+        asked_by="test",
+        asked_at=stack.clock.now(),
+    )
+    doors = ErasureDoors(workspace=stack.stores.workspace, queue=stack.scheduler.queue)
+    ask_for_erasure(doors, wanted, unique="erasure")
+    stack.run(5)
+    assert stack.stores.workspace.report("erased#1")["calendars"] == 1
 
 
 def a_person_connects_with_a_code(watch: Watch) -> None:
@@ -366,6 +391,7 @@ SCENARIOS: list[Callable[[Watch], None]] = [
     a_host_uses_every_route,
     rules_are_put_and_read,
     new_rules_reach_meetings,
+    an_entity_is_erased,
     a_person_connects_with_a_code,
     a_person_connects_without_a_code,
     a_consent_waits_for_recall,
@@ -404,8 +430,17 @@ def _change_minds(stage: WatchedStage, path: str, calendar_id: str) -> None:
 
 
 def _meet(stage: WatchedStage, calendar_id: str) -> None:
+    _share(stage, calendar_id)
     stage.stores.meetings.save(meeting(calendar_id, "e1", series="s1"))
     stage.stores.settings.put_series_override(calendar_id, "s1", Override(choice=Choice.OFF))
+
+
+def _share(stage: WatchedStage, calendar_id: str) -> None:
+    """A meeting with a copy in another calendar, and a bot of our own."""
+    for own, event_id in ((calendar_id, "here"), ("elsewhere", "there")):
+        row = meeting(own, event_id)
+        bot = replace(row.assignment, by=Scheduling.SELF_MANAGED)
+        stage.stores.meetings.save(replace(row, shared=True, meeting_key="key", assignment=bot))
 
 
 def _nameless(stage: WatchedStage) -> str:

@@ -34,6 +34,7 @@ API_ROUTES = {
     "PUT /v1/rules/{scope}",
     "GET /v1/rules/{scope}/versions",
     "POST /v1/rules/preview",
+    "DELETE /v1/entities/{tenant_id}/{entity_id}",
     "GET /v1/drift",
     "GET /v1/status",
 }

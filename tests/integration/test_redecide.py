@@ -154,12 +154,12 @@ def test_a_walk_is_cut_into_slices_and_goes_on(stack, api, monkeypatch):
     slices = []
     genuine = redecide.Redecider.go_on
 
-    def impatient(redecider, *, until):
+    def impatient(redecider, until):
         slices.append(1)
         job = stack.stores.workspace.redecision()
         if job is not None and job.next_scope(stack.clock.now()):
             redecider._step(job, scope=job.next_scope(stack.clock.now()))
-        return genuine(redecider, until=stack.clock.now())
+        return genuine(redecider, stack.clock.now())
 
     for number in range(3):
         add(stack, f"Meeting {number}", start=START + timedelta(hours=number + 2))
@@ -167,6 +167,7 @@ def test_a_walk_is_cut_into_slices_and_goes_on(stack, api, monkeypatch):
     add(stack, "Other", email="b@acme.example")
     other = settled(stack, email="b@acme.example", entity_id="u2")
     monkeypatch.setattr(redecide.Redecider, "go_on", impatient)
+    stack.scheduler = stack.cold_start()
     api.call("PUT", "/v1/rules/tenant:default", {"min_others": 5})
     stack.run(1)
     assert len(slices) >= 4
