@@ -55,7 +55,8 @@ def _serve(host: LocalHost, settings: Settings, *, terminal: Terminal, began: fl
         terminal.say(f"API key for /v1 (good until this process ends): {host.api_key.reveal()}")
     for line in _notes(host, settings):
         terminal.paragraph(line, mark="")
-    held = tell_story(host, terminal, began=began) if settings.tells_story else True
+    mode = settings.options.mode
+    held = tell_story(host, terminal, mode=mode, began=began) if settings.tells_story else True
     if settings.options.exits:
         return 0 if held else 1
     terminal.say(f"\nserving {host.public_url} until Ctrl-C", colour="green")

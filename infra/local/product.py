@@ -75,6 +75,25 @@ class Backend:
         path = f"/v1/calendars/{calendar_id}/meetings/{event_id}/override"
         return self._ask("PUT", path, body={"choice": choice, "scope": "occurrence"})
 
+    def rules(self, scope: str) -> dict[str, Any]:
+        return self._ask("GET", f"/v1/rules/{scope}")
+
+    def put_rules(self, scope: str, rules: Mapping[str, object]) -> dict[str, Any]:
+        return self._ask("PUT", f"/v1/rules/{scope}", body=rules)
+
+    def preview(self, scope: str, rules: Mapping[str, object]) -> dict[str, Any]:
+        """Meetings `added`, `removed`, `changed` and `unchanged` if the rules were put."""
+        return self._ask("POST", "/v1/rules/preview", body={"scope": scope, "rules": rules})
+
+    def erase(self, tenant_id: str, entity_id: str) -> None:
+        self._ask("DELETE", f"/v1/entities/{tenant_id}/{entity_id}", expected=(202,))
+
+    def calendars_of(self, entity_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._ask(
+            "GET", "/v1/calendars", query={"entity_id": entity_id}
+        )["items"]
+        return found
+
     def status(self) -> dict[str, Any]:
         return self._ask("GET", "/v1/status")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -15,8 +15,9 @@ from infra.local.emulators.recall import Delivery, RecallWorld
 from infra.local.emulators.recall.accounts import Account
 from infra.local.host import LocalHost
 from infra.local.product import Backend, Browser
-from infra.local.watch import BOT_CALLS, StepFailedError, Watch, check, until
+from infra.local.watch import StepFailedError, Watch, check, until
 from shared.domain.calendar import Platform
+from shared.domain.rules import Scheduling
 from shared.domain.secret import Secret
 
 CHANGE_LIMIT_SECONDS = 20.0
@@ -27,6 +28,8 @@ STORM_DOORBELLS = 500
 IMPORT_EVENTS = 300
 IMPORT_WANTED = 200
 SWEEP_ATTEMPTS = 4
+# Create Bot takes 60 calls a minute, so those who use it ask for near meetings only.
+HORIZON_HOURS = {Scheduling.MANAGED: None, Scheduling.SELF_MANAGED: 48}
 
 DANA = "dana@acme.example"
 SAM = "sam@acme.example"
@@ -60,7 +63,16 @@ class Figures:
 class Scenes:
     """One telling: the cast, their calendars, and the steps as methods."""
 
-    def __init__(self, host: LocalHost, world: RecallWorld, *, began: float, tell: Tell) -> None:
+    def __init__(
+        self,
+        host: LocalHost,
+        world: RecallWorld,
+        *,
+        mode: Scheduling,
+        began: float,
+        tell: Tell,
+    ) -> None:
+        self._mode = mode
         self._host = host
         self._world = world
         self._began = began
@@ -129,7 +141,8 @@ class Scenes:
             wanted=f"one bot for each of {len(wanted)} meetings, found {len(links)}",
         )
         (shared,) = self._watch.bots(self._review.link)
-        check(len(set(shared.calendar_ids)) == 2, wanted="one bot shared by both calendars")  # noqa: PLR2004
+        named = {self._known_bot(each, self._review) for each in ("dana", "sam")}
+        check(named == {shared.bot_id}, wanted="one bot that both calendars name")
         self._tell(f"{self._review.title}: in both calendars, one bot {shared.bot_id[:8]}")
         reasons = self._reasons("dana") | self._reasons("sam")
         for title, reason in self._unwanted.items():
@@ -263,14 +276,16 @@ class Scenes:
         self._watch.until_quiet()
         robin = self._world.account(Platform.GOOGLE, ROBIN)
         self._google.add_account(ROBIN, "Robin Roe")
-        links = _fill(robin, self._noon)
+        imported = _fill(robin, self._noon)
+        links = self._within_reach(imported)
         token = Secret(self._google.issue_refresh_token(ROBIN, ("openid", GOOGLE_SCOPE)))
-        before, calls = self._watch.costs(), len(self._world.calls)
+        before, known = self._watch.costs(), len(self._world.bots)
         began = time.monotonic()
-        self._backend.create_calendar("robin", Platform.GOOGLE, refresh_token=token)
+        calendar = self._backend.create_calendar("robin", Platform.GOOGLE, refresh_token=token)
+        self._calendars["robin"] = calendar["calendar_id"]
         until(
             lambda: links <= {bot.meeting_url for bot in self._world.live_bots()},
-            wanted=f"{IMPORT_WANTED} bots",
+            wanted=f"{len(links)} bots",
             limit_seconds=IMPORT_LIMIT_SECONDS,
         )
         took = time.monotonic() - began
@@ -279,17 +294,26 @@ class Scenes:
         self._ring_once()
         self._watch.until_listed()
         settled = self._watch.costs().since(before)
+        # One more may have come within reach meanwhile.
         check(
-            settled.bot_calls == IMPORT_WANTED,
-            wanted=f"{IMPORT_WANTED} bot calls, not {settled.bot_calls}",
+            settled.bot_calls - len(links) in {0, 1},
+            wanted=f"{len(links)} bot calls, not {settled.bot_calls}",
         )
-        late = self._order_of_scheduling(calls)
+        late = self._order_of_scheduling(known)
         self.figures.add(
             f"Import of {IMPORT_EVENTS} events",
             f"{costs.full_read_lists} List calls for the calendar, {costs.lists} with the feed's "
-            f"of that time; {settled.bot_calls} bot calls for {IMPORT_WANTED} wanted meetings; "
+            f"of that time; {settled.bot_calls} bot calls for {len(links)} wanted meetings; "
             f"at most {late} places from nearest first; {took:.1f} s",
         )
+
+    def _within_reach(self, imported: Mapping[str, datetime]) -> set[str]:
+        """Links of the meetings that want a bot by now."""
+        hours = HORIZON_HOURS[self._mode]
+        if hours is None:
+            return set(imported)
+        reach = datetime.now(UTC) + timedelta(hours=hours)
+        return {link for link, start in imported.items() if start <= reach}
 
     def unchanged_world(self) -> None:
         for _ in range(SWEEP_ATTEMPTS):
@@ -380,6 +404,12 @@ class Scenes:
         found = next(each for each in listed if each["title"] == meeting.title)
         return datetime.fromisoformat(found["start_time"])
 
+    def _known_bot(self, entity_id: str, meeting: Appointment) -> str | None:
+        """The bot that Rollcall's own list names for the meeting."""
+        listed = self._backend.meetings(self._calendars[entity_id])
+        found = next(each for each in listed if each["title"] == meeting.title)
+        return None if found["bot"] is None else str(found["bot"]["bot_id"])
+
     def _reasons(self, entity_id: str) -> dict[str, str]:
         meetings = self._backend.meetings(self._calendars[entity_id])
         return {meeting["title"]: meeting["decision"]["reason"] for meeting in meetings}
@@ -394,13 +424,9 @@ class Scenes:
             limit_seconds=CHANGE_LIMIT_SECONDS,
         )
 
-    def _order_of_scheduling(self, since: int) -> int:
-        """How many places the worst bot call is away from nearest-first."""
-        starts = [
-            self._world.events[call.path.split("/")[-3]].start_time
-            for call in self._world.calls[since:]
-            if call.endpoint == BOT_CALLS[0]
-        ]
+    def _order_of_scheduling(self, known: int) -> int:
+        """How many places the worst of the bots since `known` is away from nearest-first."""
+        starts = [bot.join_at for bot in list(self._world.bots.values())[known:]]
         placed = sorted(range(len(starts)), key=lambda index: starts[index])
         return max((abs(place - index) for place, index in enumerate(placed)), default=0)
 
@@ -463,48 +489,21 @@ class Scenes:
         }
 
 
-STEPS: tuple[tuple[str, Callable[[Scenes], None]], ...] = (
-    ("Dana connects her Google calendar on the consent page", Scenes.connect_google),
-    ("Sam connects his Outlook calendar", Scenes.connect_outlook),
-    (
-        "Bots are on the right meetings only, and every other says why not",
-        Scenes.right_meetings_only,
-    ),
-    ("A meeting moves, and its bot with it", Scenes.move),
-    ("Sam declines a meeting, and its bot goes", Scenes.decline),
-    ("A meeting gets another room, and the bot goes there", Scenes.relink),
-    ("A meeting is cancelled, and its bot vanishes", Scenes.cancel),
-    ("Dana switches one bot off, and one on that the rules would not send", Scenes.override),
-    ("Every webhook is lost, and the tick repairs it", Scenes.lose_webhooks),
-    ("Dana removes the app at Google: her bots go, her meetings stay readable", Scenes.revoke),
-    ("Dana connects again: the same calendar, and every bot is back", Scenes.reconnect),
-    (
-        "A sweep over an unchanged world costs one List call and nothing else",
-        Scenes.unchanged_world,
-    ),
-    ("500 doorbells at once cost a handful of List calls", Scenes.storm),
-    ("A calendar of 300 events is imported, nearest meeting first", Scenes.import_calendar),
-    ("Nothing crashed, was refused or set aside", Scenes.nothing_amiss),
-)
-
-
-def _fill(account: Account, noon: datetime) -> set[str]:
-    """300 events in no order over four weeks; the links of the 200 that want a bot."""
+def _fill(account: Account, noon: datetime) -> dict[str, datetime]:
+    """300 events in no order over four weeks; link and start of the 200 that want a bot."""
     numbers = list(range(IMPORT_EVENTS))
     random.Random(7).shuffle(numbers)
-    links: set[str] = set()
+    wanted: dict[str, datetime] = {}
     for number in numbers:
         link = f"https://acme.zoom.us/j/93{number:08d}"
         start = noon + timedelta(minutes=110 * number)
-        wanted = number % 3 != 0
-        account.add_event(
-            f"Imported {number}", start=start, link=link, attendees=[GUEST] if wanted else []
-        )
-        if wanted:
-            links.add(link)
-    if len(links) != IMPORT_WANTED:
+        guests = [GUEST] if number % 3 else []
+        account.add_event(f"Imported {number}", start=start, link=link, attendees=guests)
+        if guests:
+            wanted[link] = start
+    if len(wanted) != IMPORT_WANTED:
         raise StepFailedError("the story itself miscounted")
-    return links
+    return wanted
 
 
 def _lose(delivery: Delivery, lost: list[str]) -> int:

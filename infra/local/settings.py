@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.calendar import Platform
+from shared.domain.rules import Scheduling
 from shared.domain.secret import Secret
 
 STORY_TICK_SECONDS = 5.0
@@ -29,12 +30,13 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The command line; `tick_seconds` None: nobody said."""
+    """The command line; `tick_seconds` None: nobody said. `mode`: how the story begins."""
 
     port: int
     exits: bool
     tells_story: bool
     tick_seconds: float | None
+    mode: Scheduling = Scheduling.MANAGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,13 @@ def parse_options(arguments: Sequence[str]) -> Options:
         help="period of the minute tick; the other schedules scale with it "
         f"({SERVE_TICK_SECONDS:g}; with the story {STORY_TICK_SECONDS:g})",
     )
+    parser.add_argument(
+        "--mode",
+        type=Scheduling,
+        choices=list(Scheduling),
+        default=Scheduling.MANAGED,
+        help="how the bots of the story are scheduled at first (%(default)s)",
+    )
     given = parser.parse_args(arguments)
     if given.exit and given.no_story:
         parser.error("--exit tells the story and --no-story does not: choose one")
@@ -108,6 +117,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         exits=given.exit,
         tells_story=not given.no_story,
         tick_seconds=given.tick_seconds,
+        mode=given.mode,
     )
 
 

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 
 from infra.local.host import LocalHost
 from infra.local.product import UnexpectedAnswerError
-from infra.local.scenes import STEPS, Scenes
+from infra.local.rules_scenes import RulesScenes
+from infra.local.steps import Step, steps
 from infra.local.terminal import Terminal
 from infra.local.watch import StepFailedError
+from shared.domain.rules import Scheduling
 
-Step = Callable[[Scenes], None]
 
-
-def tell_story(host: LocalHost, terminal: Terminal, *, began: float) -> bool:
+def tell_story(host: LocalHost, terminal: Terminal, *, mode: Scheduling, began: float) -> bool:
     """Play every step; False when one did not hold (the rest is then left out).
 
-    `began` is the monotonic time at which the process started.
+    `mode`: how bots are scheduled at first. `began`: the monotonic time at which the process
+    started.
     """
     world = host.outside.recall
     if world is None:
         raise ValueError("the story needs the emulated Recall")
-    scenes = Scenes(
-        host, world, began=began, tell=lambda text: terminal.paragraph(text, mark="     ")
+    scenes = RulesScenes(
+        host,
+        world,
+        mode=mode,
+        began=began,
+        tell=lambda text: terminal.paragraph(text, mark="     "),
     )
     try:
         held = all(
             _play(step, scenes, title=f"{number:2d}  {title}", terminal=terminal)
-            for number, (title, step) in enumerate(STEPS, 1)
+            for number, (title, step) in enumerate(steps(mode), 1)
         )
     finally:
         scenes.close()
@@ -44,7 +48,7 @@ def tell_story(host: LocalHost, terminal: Terminal, *, began: float) -> bool:
     return held
 
 
-def _play(step: Step, scenes: Scenes, *, title: str, terminal: Terminal) -> bool:
+def _play(step: Step, scenes: RulesScenes, *, title: str, terminal: Terminal) -> bool:
     terminal.heading(title)
     began = time.monotonic()
     try:

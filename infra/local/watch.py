@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,13 +15,22 @@ from infra.local.cloud import client
 from infra.local.emulators.recall import Call, LiveBot, RecallWorld
 from infra.local.host import LocalHost
 from infra.local.template import Queue
+from shared.domain.rules import Scheduling
 
 POLL_SECONDS = 0.05
 QUIET_SECONDS = 0.8
 QUIET_LIMIT_SECONDS = 30.0
 HTTP_ERROR = 400
 LIST_EVENTS = "calendar_events_list"
-BOT_CALLS = ("calendar_events_bot_create", "calendar_events_bot_destroy")
+# What changes bots, in either way of scheduling.
+BOT_CALLS = (
+    "calendar_events_bot_create",
+    "calendar_events_bot_destroy",
+    "bot_create",
+    "bot_partial_update",
+    "bot_destroy",
+    "bot_leave_call_create",
+)
 
 
 class StepFailedError(Exception):
@@ -62,8 +72,22 @@ class Watch:
     def bots(self, link: str) -> list[LiveBot]:
         return [bot for bot in self._world.live_bots() if bot.meeting_url == link]
 
-    def has_one_bot(self, link: str, start: datetime) -> bool:
-        return [bot.join_at for bot in self.bots(link)] == [start]
+    def has_one_bot(self, link: str, start: datetime, *, by: Scheduling | None = None) -> bool:
+        """Whether one bot waits for the meeting; `by`: on that side of Recall."""
+        found = [(bot.join_at, side_of(bot)) for bot in self.bots(link)]
+        return found == [(start, by or (found[0][1] if found else None))]
+
+    def all_bots(self) -> set[tuple[str, datetime]]:
+        return {(bot.meeting_url, bot.join_at) for bot in self._world.live_bots()}
+
+    @contextmanager
+    def at_every_moment(self, look: Callable[[list[LiveBot]], None]) -> Iterator[None]:
+        """Meanwhile `look` sees the bots after each single call that Recall serves."""
+        self._world.on_served = lambda: look(self._world.live_bots())
+        try:
+            yield
+        finally:
+            self._world.on_served = None
 
     def costs(self) -> Costs:
         lists = [call for call in list(self._world.calls) if call.endpoint == LIST_EVENTS]
@@ -142,6 +166,11 @@ class Watch:
         ]
         answer = self._sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def side_of(bot: LiveBot) -> Scheduling:
+    """Bots of calendar events have a deduplication key."""
+    return Scheduling.SELF_MANAGED if bot.key is None else Scheduling.MANAGED
 
 
 def until(holds: Callable[[], bool], *, wanted: str, limit_seconds: float) -> float:

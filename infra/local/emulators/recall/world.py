@@ -104,6 +104,7 @@ class RecallWorld:
         self.outage: int | None = None
         self.out_of_credit = False
         self.on_revoked: Callable[[Account], None] | None = None
+        self.on_served: Callable[[], None] | None = None
         self._counts: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._held: dict[str, datetime] = {}
@@ -323,6 +324,9 @@ class RecallWorld:
             with self.core.lock:
                 self.core.settle()
                 answer = self._served(visit)
+                # Before anybody else has a turn: nothing that a call does escapes a look.
+                if self.on_served:
+                    self.on_served()
         return self._finished(visit, answer)
 
     def _finished(self, visit: _Visit, answer: Response) -> Response:
