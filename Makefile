@@ -4,6 +4,7 @@ PYTHON := .venv/bin/python
 TOOLS := .venv/.installed
 SAM_TOOLS := .venv-sam/.installed
 ENVIRONMENT ?= default
+MODE ?= managed
 
 # The template check asks for a region and for nothing else of AWS.
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -29,8 +30,9 @@ endef
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
 
+# make story MODE=self_managed
 story: $(TOOLS)
-	$(PYTHON) -m infra.local --exit
+	$(PYTHON) -m infra.local --exit --mode $(MODE)
 
 dev: $(TOOLS)
 	@test -f .env || { echo "Write the settings of a Recall workspace into .env first" >&2; exit 1; }

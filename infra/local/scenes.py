@@ -82,6 +82,7 @@ class Scenes:
         self._browsers = {name: Browser() for name in ("dana", "sam")}
         self._calendars: dict[str, str] = {}
         self._reactions: list[float] = []
+        self._told = 0
         self.figures = Figures()
         self._dana = world.account(Platform.GOOGLE, DANA)
         self._sam = world.account(Platform.MICROSOFT, SAM)
@@ -108,8 +109,11 @@ class Scenes:
             browser.close()
 
     def bus_news(self) -> list[str]:
-        """Types of the events that came over the bus since the last look."""
-        return [event["detail-type"] for event in self._watch.listen()]
+        """Types of the events that came over the bus since they were last told."""
+        self._watch.listen()
+        news = self._watch.heard[self._told :]
+        self._told += len(news)
+        return [event["detail-type"] for event in news]
 
     # ------------------------------------------------------------------ connecting
 

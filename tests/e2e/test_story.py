@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+full = pytest.mark.full
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 300
 
 
-@pytest.fixture(scope="module")
-def telling() -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module", params=["managed", pytest.param("self_managed", marks=full)])
+def telling(request: pytest.FixtureRequest) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "infra.local", "--exit", "--port", "0"],
+        [sys.executable, "-m", "infra.local", "--exit", "--port", "0", "--mode", request.param],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "the-developers-own"},
         capture_output=True,
@@ -41,6 +42,9 @@ def test_the_figures_are_told(telling: subprocess.CompletedProcess[str]) -> None
         "Storm of 500 doorbells",
         "Import of 300 events",
         "Sweep over an unchanged world",
+        "New rules until every bot fits",
+        "bots to managed",
+        "bots to self_managed",
     ):
         assert name in figures
 

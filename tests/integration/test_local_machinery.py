@@ -6,20 +6,25 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.cloud import EventTap, Meter, client, emulated_cloud
+from infra.local.emulators.recall import LiveBot
 from infra.local.lambdas import InvocationError, Lambdas
 from infra.local.poller import Poller
+from infra.local.rules_scenes import Moments
 from infra.local.schedules import ScheduleClock, payload
 from infra.local.settings import SettingsError, parse_options, read_settings
 from infra.local.template import EventSource, Function, Schedule, Stack, read_stack
 from shared.domain.calendar import Platform
+from shared.domain.rules import Scheduling
 from tests.short_cut import all_the_way
+
+NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 HANDLER = """
 import os, time
@@ -341,3 +346,46 @@ def test_nonsense_on_the_command_line_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse_options(arguments)
     assert caught.value.code == 2
+
+
+def test_a_story_begins_in_either_mode() -> None:
+    assert Scheduling.MANAGED is parse_options([]).mode
+    assert Scheduling.SELF_MANAGED is parse_options(["--mode", "self_managed"]).mode
+    with pytest.raises(SystemExit):
+        parse_options(["--mode", "both"])
+
+
+def test_moments_that_double_or_lose_a_bot_are_found() -> None:
+    rooms = {"near": NOON, "far": NOON + timedelta(hours=3)}
+    near, far = (live_bot(link, start) for link, start in rooms.items())
+    seen = {
+        (): [near, far],
+        ("2 bots at far",): [near, far, far],
+        ("no bot at near",): [far],
+        ("2 bots at far", "no bot at near"): [far, far],
+    }
+    for faults, bots in seen.items():
+        moments = Moments(promised=frozenset({"near"}))
+        moments.look([near, far])
+        moments.look(bots)
+        assert (2, set(faults)) == (moments.looks, moments.faults)
+
+
+def test_one_link_at_two_times_is_no_double() -> None:
+    moments = Moments(promised=frozenset())
+    moments.look([live_bot("room", NOON), live_bot("room", NOON + timedelta(hours=1))])
+    assert set() == moments.faults
+
+
+def live_bot(link: str, start: datetime) -> LiveBot:
+    return LiveBot(
+        bot_id="b",
+        key=None,
+        meeting_url=link,
+        join_at=start,
+        state="ready",
+        event_ids=(),
+        calendar_ids=(),
+        bot_name="",
+        metadata={},
+    )
