@@ -125,16 +125,24 @@ class Watch:
         )
 
     def until_quiet(self) -> None:
-        """Wait until the queue is empty and nobody has called Recall for a moment."""
-        calm_since = time.monotonic()
-        calls = len(self._world.calls)
-        limit = calm_since + QUIET_LIMIT_SECONDS
-        while time.monotonic() - calm_since < QUIET_SECONDS:
+        """Wait until nobody has called Recall for a moment and the queue is empty.
+
+        The queue is asked last: counting its messages keeps the emulated cloud from its work.
+        """
+        limit = time.monotonic() + QUIET_LIMIT_SECONDS
+        while not self._was_calm() or self.queued():
             if time.monotonic() > limit:
                 raise StepFailedError("the stack does not come to rest")
+
+    def _was_calm(self) -> bool:
+        """Whether a moment passes without a call."""
+        calls = len(self._world.calls)
+        end = time.monotonic() + QUIET_SECONDS
+        while time.monotonic() < end:
+            if len(self._world.calls) != calls:
+                return False
             time.sleep(POLL_SECONDS)
-            if len(self._world.calls) != calls or self.queued():
-                calm_since, calls = time.monotonic(), len(self._world.calls)
+        return len(self._world.calls) == calls
 
     def until_listed(self) -> None:
         """Wait for a sweep that begins from now on, and for what follows from it."""
