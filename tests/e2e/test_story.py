@@ -10,7 +10,7 @@ import pytest
 
 full = pytest.mark.full
 ROOT = Path(__file__).parents[2]
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 400
 
 
 @pytest.fixture(scope="module", params=["managed", pytest.param("self_managed", marks=full)])
