@@ -39,6 +39,7 @@ MetricName: TypeAlias = Literal[
     "MessageFailed",
     "MessageMalformed",
     "RequestFailed",
+    "TaskPutOff",
     "UnfilteredListRefused",
 ]
 

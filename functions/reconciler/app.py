@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 
 from shared.config import AWS_LIMITS, require
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.events import EventBus
 from shared.flows.calendars import refresh
 from shared.flows.connect import BrowserDoors, ConnectDoors, finish_waiting
@@ -23,7 +23,7 @@ from shared.flows.reconcile import PREFLIGHT_TO, Reconciler, ReconcileTools
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
-from shared.recall import new_session, open_recall
+from shared.recall import RATE_BUDGET, new_session, open_recall
 from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
 
@@ -70,7 +70,20 @@ class Service:
     unique: Callable[[], str]
 
     def perform(self, task: object) -> dict[str, int]:
-        """One task by its name in the template; PermanentError `task_unknown` for another."""
+        """One task by its name in the template; PermanentError `task_unknown` for another.
+
+        Without rate budget it is put off to the next wake-up: the sweeps need it more.
+        """
+        try:
+            return self._perform(task)
+        except TransientError as error:
+            if error.code != RATE_BUDGET:
+                raise
+            self.log.warning("task put off: no rate budget left", code=error.code)
+            self.log.count("TaskPutOff")
+            return {"put_off": 1}
+
+    def _perform(self, task: object) -> dict[str, int]:
         match task:
             case "preflight":
                 landed = finish_waiting(self.connect, limit=CONSENTS_MAX, now=self.clock())

@@ -33,7 +33,7 @@ from shared.domain.watchdog import BotAnswer, finding
 from shared.errors import TransientError
 from shared.flows.claims import DueClaims, assignment_of, wanted_by
 from shared.flows.observe import Change
-from shared.recall import Blocked, NotFound, OutOfCredit, Refused, Throttled
+from shared.recall import RATE_BUDGET, Blocked, NotFound, OutOfCredit, Refused, Throttled
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ TURNS_MAX = 3
 UNSTARTED = "cannot_command_unstarted_bot"
 COMPLETED = "cannot_command_completed_bot"
 LEAVE_RETRY_SECONDS = 15.0
-RATE_BUDGET = "rate_budget"
 CREDIT_RETRY_SECONDS = 60.0
 
 

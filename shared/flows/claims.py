@@ -12,7 +12,7 @@ from shared.domain.meeting import Assignment
 from shared.domain.plan import Wish
 from shared.domain.rules import Scheduling
 from shared.errors import TransientError
-from shared.recall import Blocked, Refused
+from shared.recall import RATE_BUDGET, Blocked, Refused
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class DueClaims:
                 self._log.info("claim changed during its turn", event_id=claim.event_id)
             except TransientError as error:
                 self._log.info("claim not settled yet", event_id=claim.event_id, code=error.code)
-                if error.code == "rate_budget":
+                if error.code == RATE_BUDGET:
                     return error
             except (Refused, Blocked) as error:
                 self._log.warning("claim refused", event_id=claim.event_id, code=error.code)

@@ -23,7 +23,7 @@ from shared.domain.claim import (
     orphaned,
 )
 from shared.errors import TransientError
-from shared.recall import NotFound
+from shared.recall import RATE_BUDGET, NotFound
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 PAGES_MAX = 20
 SUSPECTS_MAX = 50
-RATE_BUDGET = "rate_budget"
 # Recall may round a time to whole seconds.
 PUNCTUAL = timedelta(minutes=1)
 

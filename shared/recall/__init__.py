@@ -2,6 +2,7 @@
 
 from shared.recall.budget import (
     DEFAULT_LIMITS,
+    RATE_BUDGET,
     Budget,
     BudgetStore,
     SharedBudget,
@@ -33,6 +34,7 @@ from shared.recall.workspace import open_recall
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "RATE_BUDGET",
     "AlreadyDispatched",
     "Blocked",
     "BotPage",

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from shared.errors import PermanentError, TransientError
 
+RATE_BUDGET = "rate_budget"
 SLOT_SECONDS = 5
 WINDOW_SECONDS = 60
 # Travel time of a call plus what the clocks of two instances may differ.
@@ -234,4 +235,4 @@ def _window(endpoint: str, *, limit: int) -> Window:
 
 def _used_up(seconds: float) -> TransientError:
     message = "The rate budget of this minute is used up."
-    return TransientError("rate_budget", message, retry_after=max(seconds, 1.0))
+    return TransientError(RATE_BUDGET, message, retry_after=max(seconds, 1.0))

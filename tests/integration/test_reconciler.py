@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from infra.local.emulators.recall.accounts import Account
 from infra.local.emulators.recall.records import Entry
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.calendar import CalendarStatus
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.flows.reconcile import AUDIT_PAGES_PER_RUN, AUDIT_PAUSE
 from shared.recall.budget import DEFAULT_LIMITS
 from tests.stack import GOOGLE, START, Stack
@@ -429,3 +430,16 @@ def most_in_a_minute(times: list[datetime]) -> int:
             window.popleft()
         most = max(most, len(window))
     return most
+
+
+def test_without_rate_budget_a_task_is_put_off_and_said(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = stack.reconciler()
+    for _ in range(60):
+        with suppress(TransientError):
+            stack.scheduler.doors.recall.list_events()
+    assert {"put_off": 1} == service.perform("preflight")
+    assert "TaskPutOff" in capsys.readouterr().out
+    stack.run(120)
+    assert {"landed": 0, "due": 0, "claims": 0} == service.perform("preflight")
