@@ -34,7 +34,7 @@ def calendar_view(calendar: Calendar) -> Json:
 def meeting_view(shown: ShownMeeting) -> Json:
     """`platform` is the calendar's, as everywhere in the API."""
     event = shown.meeting.event
-    decision = shown.meeting.verdict
+    decision = shown.meeting.outcome
     return {
         "calendar_id": event.calendar_id,
         "event_id": event.event_id,

@@ -33,7 +33,8 @@ class Calendar:
 
     `read_since`: a full read is owed unless the feed still covers everything from this moment on
     (None: nothing owed). `read_next`: a full read is under way and goes on at this page ("" is
-    the first). `swept_at`: when the last full read began.
+    the first). `swept_at`: when the last full read began. `expected_email`: whom Recall must name
+    after the next sync, since nobody could tell whose the last token was.
     """
 
     calendar_id: str
@@ -49,6 +50,7 @@ class Calendar:
     read_since: datetime | None = None
     read_next: str | None = None
     swept_at: datetime | None = None
+    expected_email: str | None = None
 
     @property
     def account_key(self) -> str | None:

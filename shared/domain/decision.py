@@ -34,7 +34,7 @@ from shared.domain.rules import (
     Rules,
 )
 
-# Every reason that a decision or the vote of a meeting's copies can give, and what it tells.
+# Every reason that a decision, the vote of a meeting's copies or the budget can give.
 REASONS: Final = {
     "ineligible.deleted": "The event was deleted.",
     "ineligible.cancelled": "The meeting was cancelled.",
@@ -77,7 +77,9 @@ REASONS: Final = {
     "vote.all_agree": "Not every copy of the meeting wants a bot.",
     "vote.denied": "Somebody else's copy of the meeting must not be recorded.",
     "vote.veto": "Somebody else in the meeting switched the bot off.",
+    "budget": "The Recall workspace has no credit left for a bot.",
 }
+BUDGET: Final = "budget"
 
 # Recall gives a link of these, but its bots join none of them as guests.
 _NOT_JOINED = frozenset({"chime_sdk", "webrtc", "zoom_rtms", "google_meet_media_api"})

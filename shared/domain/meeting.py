@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.decision import Decision
+from shared.domain.decision import BUDGET, Decision
 from shared.domain.event import Event, EventBot
 from shared.domain.rules import Choice, Scheduling
 
@@ -108,6 +108,16 @@ class Meeting:
             return self.decision
         rule = "veto" if self.overruled == VETOED else "vote"
         return Decision(join=False, reason=self.overruled, rule=rule)
+
+    @property
+    def outcome(self) -> Decision:
+        """What people are told: the verdict, unless there was no credit for its bot.
+
+        The scheduler goes by the verdict, and so goes on asking.
+        """
+        if self.verdict.join and self.assignment is None and self.setback == BUDGET:
+            return Decision(join=False, reason=BUDGET)
+        return self.verdict
 
     @property
     def expires_at(self) -> datetime:

@@ -27,6 +27,7 @@ from shared.domain.consider import (
     unscheduled,
     woken,
 )
+from shared.domain.decision import BUDGET
 from shared.domain.plan import Call, Keep, Leave, Look, Release, Schedule, Unschedule, Wait
 from shared.domain.room import room
 from shared.domain.watchdog import BotAnswer, finding
@@ -278,7 +279,7 @@ class Actor:
 
 def _unpaid(row: Meeting, *, now: datetime) -> Meeting:
     """Taking bots off costs nothing, so rows that owe that must not wait behind this one."""
-    later = postponed(row, now=now, retry_after=CREDIT_RETRY_SECONDS)
+    later = postponed(row, now=now, retry_after=CREDIT_RETRY_SECONDS, setback=BUDGET)
     return replace(later, attempts=row.attempts)
 
 

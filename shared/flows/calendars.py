@@ -36,6 +36,7 @@ from shared.storage.calendars import CalendarChanges, CalendarStore
 
 DELETED_AT_RECALL = "deleted_at_recall"
 MERGED = "merged"
+ACCOUNT_MISMATCH = "account_mismatch"
 MEETING_PAGES_MAX = 50
 ID_LENGTH_MAX = 256
 
@@ -223,10 +224,7 @@ def _follow(
 
 def status_changes(known: Calendar, shown: RecallCalendar | None) -> CalendarChanges:
     """What to write so that the row agrees with Recall (None: Recall has it no longer)."""
-    status = CalendarStatus.DISCONNECTED if shown is None else shown.status
-    reason = DELETED_AT_RECALL if shown is None else shown.status_reason
-    if status is CalendarStatus.CONNECTING:
-        reason = reason or (RECONNECTING if _was_cut_off(known) else None)
+    status, reason = _standing(known, shown)
     if (status, reason) == (known.status, known.status_reason):
         return {}
     changes: CalendarChanges = {"status": status, "status_reason": reason}
@@ -235,6 +233,20 @@ def status_changes(known: Calendar, shown: RecallCalendar | None) -> CalendarCha
         # Recall takes the bots off by itself; only a full read shows what became of them.
         changes["read_since"] = EPOCH
     return changes
+
+
+def _standing(known: Calendar, shown: RecallCalendar | None) -> tuple[CalendarStatus, str | None]:
+    """A calendar that came back as somebody else's counts as disconnected: nobody asked them."""
+    if shown is None:
+        return CalendarStatus.DISCONNECTED, DELETED_AT_RECALL
+    if shown.status is CalendarStatus.CONNECTING:
+        reconnecting = RECONNECTING if _was_cut_off(known) else None
+        return shown.status, shown.status_reason or reconnecting
+    if shown.status is CalendarStatus.CONNECTED and not _same_account(
+        known.expected_email, shown.email
+    ):
+        return CalendarStatus.DISCONNECTED, ACCOUNT_MISMATCH
+    return shown.status, shown.status_reason
 
 
 def status_notices(
@@ -379,13 +391,28 @@ def _reconnected(
     account = _account(client, grant)
     if not _same_account(calendar.email, account.email):
         message = "The token is another account's."
-        raise CallerError("account_mismatch", message, status=409, field="oauth_refresh_token")
+        raise CallerError(ACCOUNT_MISMATCH, message, status=409, field="oauth_refresh_token")
+    if account.email is None:
+        _expect_same_account(doors, calendar, now=now)
     credentials = Credentials(
         client_id=client.client_id,
         client_secret=client.client_secret,
         refresh_token=account.refresh_token,
     )
-    return _renewed(doors, calendar, credentials=credentials, now=now)
+    renewed = _renewed(doors, calendar, credentials=credentials, now=now)
+    if account.email is None or renewed.expected_email is None:
+        return renewed
+    return _changed(doors, calendar, changes={"expected_email": None}, now=now)
+
+
+def _expect_same_account(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
+    """Noted before the token is used, in Recall's own words: a provider may have others."""
+    if calendar.expected_email is not None:
+        return
+    shown = _shown(doors, calendar.calendar_id)
+    expected = (shown.email if shown else None) or calendar.email
+    if expected is not None:
+        _changed(doors, calendar, changes={"expected_email": expected}, now=now)
 
 
 def _renewed(
@@ -400,7 +427,7 @@ def _renewed(
 
 
 def _same_account(known: str | None, told: str | None) -> bool:
-    """Nobody can compare what is not known; the first sync settles it."""
+    """Nobody can compare what is not known; the next sync settles it."""
     return known is None or told is None or known.casefold() == told.casefold()
 
 

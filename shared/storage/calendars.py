@@ -34,6 +34,7 @@ class CalendarRow(Model):
     entity_id = UnicodeAttribute()
     platform = UnicodeAttribute()
     email = UnicodeAttribute(null=True)
+    expected_email = UnicodeAttribute(null=True)
     status = UnicodeAttribute()
     status_reason = UnicodeAttribute(null=True)
     metadata = MapOf()
@@ -50,6 +51,7 @@ class CalendarChanges(TypedDict, total=False):
 
     entity_id: str
     email: str | None
+    expected_email: str | None
     status: CalendarStatus
     status_reason: str | None
     metadata: Mapping[str, str]
@@ -189,6 +191,7 @@ def _row(calendar: Calendar) -> CalendarRow:
         entity_id=calendar.entity_id,
         platform=calendar.platform.value,
         email=calendar.email,
+        expected_email=calendar.expected_email,
         status=calendar.status.value,
         status_reason=calendar.status_reason,
         metadata=dict(calendar.metadata),
@@ -208,6 +211,7 @@ def _calendar(row: CalendarRow) -> Calendar:
         entity_id=row.entity_id,
         platform=Platform(row.platform),
         email=row.email,
+        expected_email=row.expected_email,
         status=CalendarStatus(row.status),
         status_reason=row.status_reason,
         metadata=row.metadata,

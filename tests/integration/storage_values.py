@@ -99,6 +99,7 @@ calendars = st.builds(
     entity_id=names,
     platform=st.sampled_from(Platform),
     email=maybe_word,
+    expected_email=maybe_word,
     status=st.sampled_from(CalendarStatus),
     status_reason=maybe_word,
     metadata=metadata,

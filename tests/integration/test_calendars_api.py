@@ -485,6 +485,46 @@ def test_a_new_token_reconnects(stage):
     assert (lonely.status, lonely.json["field"]) == (400, "oauth_refresh_token")
 
 
+def patched_blindly(stage: Stage, calendar_id: str, email: str) -> None:
+    """Reconnect while the provider is down, so that nobody knows whose token it is."""
+    body = {"oauth_refresh_token": stage.token(email)}
+    stage.provider_adapters[GOOGLE].faults = lambda _: Fault(kind=FaultKind.CONNECT_TIMEOUT)
+    answer = stage.call("PATCH", f"/v1/calendars/{calendar_id}", body)
+    stage.provider_adapters[GOOGLE].faults = None
+    assert (answer.status, answer.json["status"]) == (200, "connecting")
+
+
+def test_a_token_that_turns_out_to_be_anothers_cuts_the_calendar_off(stage):
+    calendar_id = connected(stage)
+    patched_blindly(stage, calendar_id, BOB)
+    for _ in range(2):
+        stage.settle(calendar_id)
+        shown = stage.call("GET", f"/v1/calendars/{calendar_id}").json
+        assert (shown["status"], shown["status_reason"]) == ("disconnected", "account_mismatch")
+        assert shown["email"] == ADA
+    ((kind, detail),) = stage.notices()
+    assert (kind, detail["reason"]) == ("calendar.disconnected", "account_mismatch")
+
+    patched_blindly(stage, calendar_id, ADA)
+    assert stage.settle(calendar_id).status is CalendarStatus.CONNECTED
+    assert kinds(stage) == ["calendar.connected"]
+
+
+def test_an_address_that_was_proved_is_not_compared_with_recalls(stage):
+    calendar_id = connected(stage)
+    stage.stores.calendars.change(calendar_id, updated_at=START, email="ada@acme.onmicrosoft.com")
+    patched_blindly(stage, calendar_id, ADA)
+    assert stage.settle(calendar_id).status is CalendarStatus.CONNECTED
+
+    stage.stores.calendars.change(calendar_id, updated_at=START, email=ADA)
+    patched_blindly(stage, calendar_id, BOB)
+    stage.settle(calendar_id)
+    path = f"/v1/calendars/{calendar_id}"
+    assert 200 == stage.call("PATCH", path, {"oauth_refresh_token": stage.token()}).status
+    assert stage.stores.calendars.get(calendar_id).expected_email is None
+    assert stage.settle(calendar_id).status is CalendarStatus.CONNECTED
+
+
 def test_a_rotated_client_secret_goes_to_recall_without_a_token(stage):
     calendar_id = connected(stage)
     answer = stage.call("PATCH", f"/v1/calendars/{calendar_id}", {"oauth_client_secret": "next"})

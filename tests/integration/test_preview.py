@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from shared.domain.meeting import Meeting
 from shared.flows import preview
-from tests.stack import GOOGLE, START, Stack
+from tests.stack import GOOGLE, OUTLOOK, START, Stack
 from tests.stack_api import StackApi
 
 GUEST = "guest@globex.example"
@@ -153,29 +154,41 @@ def test_bad_rules_are_refused_as_when_they_are_put(stack, api, body, code, fiel
 
 # What it says is what then happens.
 
-PEOPLE = ("ada@acme.example", "bob@acme.example", "eve@acme.example")
+# Whose calendar it is at which provider; two domains, so that `dedupe: domain` parts them.
+PEOPLE = {
+    "ada@acme.example": GOOGLE,
+    "bob@acme.example": OUTLOOK,
+    "eve@initech.example": GOOGLE,
+}
 
 rules = st.fixed_dictionaries(
     {},
     optional={
-        "mode": st.sampled_from(["live", "preview", "paused"]),
+        "mode": st.sampled_from(["live", "live", "preview", "paused"]),
         "base": st.sampled_from(["all", "off", "external", "organizer"]),
         "rsvp": st.sampled_from(["any", "not_declined", "accepted"]),
         "min_others": st.integers(0, 2),
         "vote": st.sampled_from(["any", "organizer_first", "all_agree"]),
+        "veto": st.sampled_from(["none", "organizer", "any"]),
+        "dedupe": st.sampled_from(["tenant", "domain", "calendar"]),
+        "scheduling": st.sampled_from(["managed", "self_managed"]),
+        "horizon_hours": st.just(5),
         "exclude": st.just({"keywords": ["secret"]}),
         "bot": st.sampled_from([{"bot_name": "Scribe"}, {"bot_name": "Clerk of {owner}"}]),
     },
 )
 scopes = st.sampled_from(["default", "tenant:acme", "entity:acme:ada", "entity:acme:eve"])
+put = st.tuples(scopes, rules)
+choices = st.dictionaries(st.sampled_from(sorted(PEOPLE)), st.sampled_from(["on", "off"]))
 meetings = st.lists(
     st.fixed_dictionaries(
         {
             "title": st.sampled_from(["Weekly", "Secret plans"]),
-            "people": st.sets(st.sampled_from(PEOPLE), min_size=1),
-            "organizer": st.sampled_from([*PEOPLE, GUEST]),
+            "people": st.sets(st.sampled_from(sorted(PEOPLE)), min_size=1),
+            "organizer": st.sampled_from([*sorted(PEOPLE), GUEST]),
             "guest": st.booleans(),
             "answer": st.sampled_from(["none", "accepted", "declined"]),
+            "said": choices,
         }
     ),
     min_size=1,
@@ -187,7 +200,7 @@ def invite(stack: Stack, number: int, meeting: dict[str, Any]) -> None:
     guests = [GUEST] if meeting["guest"] else []
     for email in sorted(meeting["people"]):
         own = meeting["organizer"] == email
-        stack.recall.account(GOOGLE, email).add_event(
+        stack.recall.account(PEOPLE[email], email).add_event(
             meeting["title"],
             start=START + timedelta(hours=3 + number),
             link=f"https://zoom.us/j/{number}999123456",
@@ -197,16 +210,26 @@ def invite(stack: Stack, number: int, meeting: dict[str, Any]) -> None:
         )
 
 
-def bots(stack: Stack) -> dict[str, tuple[str, str] | None]:
-    """What each copy has: the key and the make of its bot."""
-    rows = [
+def say(api: StackApi, row: Meeting, choice: str) -> None:
+    event = row.event
+    path = f"/v1/calendars/{event.calendar_id}/meetings/{event.event_id}/override"
+    answer = api.call("PUT", path, {"choice": choice, "scope": "occurrence"})
+    assert 200 == answer.status, answer.body
+
+
+def rows_of(stack: Stack, calendar_ids: Iterable[str]) -> list[Meeting]:
+    return [
         row
-        for calendar in stack.stores.calendars.every().items
-        for row in stack.stores.meetings.of_calendar(calendar.calendar_id).items
+        for calendar_id in calendar_ids
+        for row in stack.stores.meetings.of_calendar(calendar_id).items
     ]
+
+
+def bots(rows: Iterable[Meeting]) -> dict[str, tuple[str, ...] | None]:
+    """What each copy has: the key and the make of its bot, and whose the bot is."""
     return {
-        row.event.event_id: (row.assignment.deduplication_key, row.assignment.fingerprint)
-        if row.assignment
+        row.event.event_id: (held.deduplication_key, held.fingerprint, held.by)
+        if (held := row.assignment)
         else None
         for row in rows
     }
@@ -218,23 +241,35 @@ def bots(stack: Stack) -> dict[str, tuple[str, str] | None]:
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-@given(meetings=meetings, first=st.tuples(scopes, rules), then=st.tuples(scopes, rules))
+@given(meetings=meetings, first=st.tuples(put, put), then=put)
 def test_what_it_says_is_what_then_happens(meetings, first, then):
     with mock_aws():
         stack = Stack()
         api = StackApi(stack)
         for number, meeting in enumerate(meetings, start=1):
             invite(stack, number, meeting)
-        for email in PEOPLE:
-            stack.connect(email, tenant_id="acme", entity_id=email.partition("@")[0])
-        assert 200 == api.call("PUT", f"/v1/rules/{first[0]}", first[1]).status
+        calendars = {
+            stack.connect(
+                email, platform=platform, tenant_id="acme", entity_id=email.partition("@")[0]
+            ): email
+            for email, platform in PEOPLE.items()
+        }
+        for scope, document in first:
+            assert 200 == api.call("PUT", f"/v1/rules/{scope}", document).status
         stack.run(15)
-        before = bots(stack)
+        for row in rows_of(stack, calendars):
+            meeting = meetings[(row.event.start - START) // timedelta(hours=1) - 4]
+            choice = meeting["said"].get(calendars[row.event.calendar_id])
+            if choice is not None:
+                say(api, row, choice)
+        stack.run(60)
+        before = bots(rows_of(stack, calendars))
         told = asked(api, then[1], scope=then[0])
         listed = {name: {each["event_id"] for each in told[name]} for name in told}
-        api.call("PUT", f"/v1/rules/{then[0]}", then[1])
-        stack.run(15)
-        after = bots(stack)
+        assert 200 == api.call("PUT", f"/v1/rules/{then[0]}", then[1]).status
+        stack.run(60)
+        rows = rows_of(stack, calendars)
+        after = bots(rows)
     for event_id, has in after.items():
         had = before[event_id]
         expected = {
@@ -243,3 +278,9 @@ def test_what_it_says_is_what_then_happens(meetings, first, then):
             "changed": had is not None and has is not None and had != has,
         }
         assert expected == {name: event_id in listed[name] for name in expected}
+    shown = {each["event_id"]: each["decision"] for name in told for each in told[name]}
+    verdicts = {row.event.event_id: row.verdict for row in rows}
+    for event_id, decision in shown.items():
+        verdict = verdicts[event_id]
+        expected = {"join": verdict.join, "reason": verdict.reason, "rule": verdict.rule}
+        assert expected == decision

@@ -22,6 +22,7 @@ from shared.domain.secret import Secret
 from shared.domain.series import Series
 from shared.flows.sweep import EPOCH, FULL_READ_PAGES_MAX, SWEEP_PAGES_MAX
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
+from tests.stack_api import StackApi
 
 OWNER = "owner@acme.example"
 DANA = "dana@acme.example"
@@ -339,6 +340,46 @@ def test_a_refused_workspace_loses_nothing_and_says_so(
     stack.run(400, ticks=True)
     assert [NOON + HOUR, NOON + 2 * HOUR] == starts(stack)
     assert [] == stack.queue.messages
+
+
+@pytest.mark.parametrize("scheduling", ["managed", "self_managed"])
+def test_a_meeting_without_credit_is_shown_as_such(
+    stack: Stack, owner: Account, caplog: pytest.LogCaptureFixture, scheduling: str
+) -> None:
+    api = StackApi(stack)
+    api.call("PUT", "/v1/rules/default", {"scheduling": scheduling})
+    calendar_id = stack.connect()
+    stack.run(10)
+    stack.recall.out_of_credit = True
+    add(owner)
+    stack.run(90, ticks=True)
+
+    def decision() -> dict[str, Any]:
+        (shown,) = api.call("GET", f"/v1/calendars/{calendar_id}/meetings").json["items"]
+        assert (shown["bot"] is None) != shown["decision"]["join"]
+        return shown["decision"]
+
+    assert {"join": False, "reason": "budget", "rule": None} == decision()
+    assert "recall_out_of_credit" in {record.__dict__.get("code") for record in caplog.records}
+    api.call("PUT", "/v1/rules/default", {"scheduling": scheduling, "base": "off"})
+    stack.run(5)
+    (shown,) = api.call("GET", f"/v1/calendars/{calendar_id}/meetings").json["items"]
+    assert "base.off" == shown["decision"]["reason"]
+    api.call("PUT", "/v1/rules/default", {"scheduling": scheduling})
+    stack.run(5)
+    assert {"join": False, "reason": "budget", "rule": None} == decision()
+    stack.recall.out_of_credit = False
+    stack.run(150, ticks=True)
+    assert {"join": True, "reason": "base.all", "rule": "base"} == decision()
+
+
+def test_a_meeting_missed_for_want_of_credit_says_so(stack: Stack, owner: Account) -> None:
+    connected(stack)
+    stack.recall.out_of_credit = True
+    add(owner, START + timedelta(minutes=5))
+    stack.run(3 * 3600, ticks=True)
+    missed = [detail["reason"] for name, detail in stack.notices if name == "meeting.missed"]
+    assert ["budget"] == missed
 
 
 def test_without_credit_unwanted_bots_still_go(stack: Stack, owner: Account) -> None:
