@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
-from shared.domain.series import Series
 from shared.storage.attributes import MapOf, MomentAttribute
 from shared.storage.errors import Conflict
 from shared.storage.pages import Page, cursor_invalid, cursor_of, key_of
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pynamodb.connection import Connection
     from pynamodb.expressions.condition import Condition
 
-    from shared.domain.meeting import Override
 
 KEY_BYTES_MAX: Final = 2_048
 VERSIONS_KEPT: Final = 500
@@ -135,23 +133,6 @@ class SettingsStore:
         if standing.version:
             self._table.delete(_key(scope))
         return standing.version
-
-    def series_override(self, calendar_id: str, series_id: str) -> Override | None:
-        return self.series_overrides([(calendar_id, series_id)]).get((calendar_id, series_id))
-
-    def series_overrides(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Override]:
-        """By (calendar_id, series_id); series without an override are left out."""
-        found = self.series.of(Series(*pair) for pair in pairs)
-        return {
-            (series.calendar_id, series.series_id): words.override
-            for series, words in found.items()
-            if words.override is not None
-        }
-
-    def put_series_override(  # noqa: PLR0917 - the last says itself what it is
-        self, calendar_id: str, series_id: str, override: Override
-    ) -> None:
-        self.series.put_override(Series(calendar_id, series_id), override)
 
 
 def _row(key: str, version: RulesVersion) -> SettingsRow:

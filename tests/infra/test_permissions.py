@@ -432,7 +432,9 @@ def _change_minds(stage: WatchedStage, path: str, calendar_id: str) -> None:
 def _meet(stage: WatchedStage, calendar_id: str) -> None:
     _share(stage, calendar_id)
     stage.stores.meetings.save(meeting(calendar_id, "e1", series="s1"))
-    stage.stores.settings.put_series_override(calendar_id, "s1", Override(choice=Choice.OFF))
+    stage.stores.settings.series.put_override(
+        Series(calendar_id, "s1"), Override(choice=Choice.OFF)
+    )
 
 
 def _share(stage: WatchedStage, calendar_id: str) -> None:

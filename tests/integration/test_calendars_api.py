@@ -16,6 +16,7 @@ from shared.domain.event import Answer as Rsvp
 from shared.domain.event import Attendee, Event
 from shared.domain.meeting import Assignment, Meeting, Override
 from shared.domain.rules import Choice
+from shared.domain.series import Series
 from shared.flows.landing import EPOCH
 from shared.storage.accounts import AccountStore
 from tests.connect_stage import ADA, BOB, GOOGLE, OUTLOOK, START, Stage, open_stage
@@ -565,10 +566,10 @@ def test_delete_leaves_nothing_behind(stage):
 def test_what_was_said_of_a_series_goes_with_the_calendar(stage):
     calendar_id, other = connected(stage), "another"
     for each in (calendar_id, other):
-        stage.stores.settings.put_series_override(each, "s1", Override(choice=Choice.OFF))
+        stage.stores.settings.series.put_override(Series(each, "s1"), Override(choice=Choice.OFF))
     assert stage.call("DELETE", f"/v1/calendars/{calendar_id}").status == 204
-    pairs = [(calendar_id, "s1"), (other, "s1")]
-    assert [(other, "s1")] == list(stage.stores.settings.series_overrides(pairs))
+    both = [Series(calendar_id, "s1"), Series(other, "s1")]
+    assert [Series(other, "s1")] == list(stage.stores.settings.series.of(both))
 
 
 def test_delete_keeps_a_grant_that_another_calendar_needs(stage):

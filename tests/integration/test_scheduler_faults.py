@@ -538,8 +538,8 @@ def test_a_series_switched_off_stays_off(stack: Stack, owner: Account) -> None:
     calendar_id = connected(stack)
     assert 2 == len(starts(stack))
     series_id = rows(stack)[0].event.series_id
-    stack.stores.settings.put_series_override(
-        calendar_id, series_id, Override(choice=Choice.OFF, set_by="test")
+    stack.stores.settings.series.put_override(
+        Series(calendar_id, series_id), Override(choice=Choice.OFF, set_by="test")
     )
     for row in stack.stores.meetings.of_series(Series(calendar_id, series_id)):
         stack.stores.meetings.wake(row.event.event_id, now=stack.clock.now())

@@ -80,16 +80,8 @@ CALLS: dict[str, tuple[Callable[[Stores], object], dict[str, int]]] = {
         lambda s: s.settings.put_rules("default", {}, by="b", at=NOW),
         {"GetItem": 1, "PutItem": 1},
     ),
-    "settings.series_override": (
-        lambda s: s.settings.series_override("c", "s"),
-        {"BatchGetItem": 1},
-    ),
-    "settings.series_overrides": (
-        lambda s: s.settings.series_overrides([("c", "s")]),
-        {"BatchGetItem": 1},
-    ),
-    "settings.put_series_override": (
-        lambda s: s.settings.put_series_override("c", "s", Override()),
+    "settings.series.put_override": (
+        lambda s: s.settings.series.put_override(Series("c", "s"), Override()),
         {"GetItem": 2, "PutItem": 2},
     ),
     "settings.series.of": (

@@ -86,23 +86,22 @@ def test_half_a_character_is_replaced(stores: Stores) -> None:
 
 
 def test_series_overrides(stores: Stores) -> None:
-    assert stores.settings.series_override("c", "s") is None
-    stores.settings.put_series_override("c", "s", OFF)
-    stores.settings.put_series_override("c", "plain", Override())
+    said, plain = Series("c", "s"), Series("c", "plain")
+    words = stores.settings.series
+    assert {} == words.of([said])
+    words.put_override(said, OFF)
+    words.put_override(plain, Override())
 
-    assert stores.settings.series_override("c", "s") == OFF
-    assert stores.settings.series_overrides([("c", "s"), ("c", "plain"), ("d", "s")]) == {
-        ("c", "s"): OFF,
-        ("c", "plain"): Override(),
-    }
-    assert stores.settings.series_overrides([]) == {}
+    found = words.of([said, plain, Series("d", "s")])
+    assert {said: Words(override=OFF), plain: Words(override=Override())} == found
+    assert {} == words.of([])
 
 
 def test_a_series_may_have_a_name_beyond_the_length_of_a_key(stores: Stores) -> None:
-    long = "\u4f1a" * 1_000
-    stores.settings.put_series_override("c", long, OFF)
+    long, longer = (Series("c", "\u4f1a" * 1_000 + tail) for tail in ("", "x"))
+    stores.settings.series.put_override(long, OFF)
 
-    assert stores.settings.series_overrides([("c", long), ("c", long + "x")]) == {("c", long): OFF}
+    assert {long: Words(override=OFF)} == stores.settings.series.of([long, longer])
 
 
 def _split(moment: str = "", *, calendar_id: str = "c") -> Series:
@@ -135,9 +134,6 @@ def test_what_is_cut_off_a_series_keeps_the_word_on_it(
 
     assert heard == {moment: found.get(_split(moment), Words()).override for moment in heard}
     assert {} == stores.settings.series.of([_split("20270301", calendar_id="other")])
-    assert heard == {
-        moment: stores.settings.series_override("c", _split(moment).series_id) for moment in heard
-    }
 
 
 def test_an_invitation_keeps_its_word_in_a_calendar_with_other_ids(stores: Stores) -> None:
@@ -146,7 +142,7 @@ def test_an_invitation_keeps_its_word_in_a_calendar_with_other_ids(stores: Store
     stores.settings.series.put_override(first, OFF)
 
     assert {later: Words(override=OFF)} == stores.settings.series.of([later])
-    assert OFF == stores.settings.series_override("c", "AAMk1")
+    assert {first: Words(override=OFF)} == stores.settings.series.of([first])
 
 
 def test_a_series_own_word_counts_whatever_its_ical_uid_says(stores: Stores) -> None:
