@@ -21,6 +21,7 @@ from shared.domain.erasure import Erasure
 from shared.domain.meeting import Override
 from shared.domain.rules import BotSettings, Choice, Scheduling
 from shared.domain.scope import Scope
+from shared.domain.series import Series
 from shared.flows.erase import ErasureDoors, ask_for_erasure
 from shared.flows.keep import Keeper
 from shared.flows.rules import RulesDoors, RulesPut, put_rules
