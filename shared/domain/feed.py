@@ -13,11 +13,15 @@ STORM_GAP = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSweep:
-    """A sweep whose pages did not fit in one run; it goes on at `next_page`."""
+    """A sweep whose pages did not fit in one run; it goes on at `next_page`.
+
+    `rung`: a doorbell was heard meanwhile, which the pages read before may not answer.
+    """
 
     next_page: str
     started_at: datetime
     list_started: datetime
+    rung: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,7 @@ class Sweeper:
         owing = [] if feed.open else self._stores.calendars.due(limit=CALENDARS_MAX)
         link = feed.open.next_page if feed.open else None
         list_started = feed.open.list_started if feed.open else None
+        rung = feed.open is not None and (feed.open.rung or bool(bells))
         for _ in range(SWEEP_PAGES_MAX):
             try:
                 page = self._page(link, updated_since=since)
@@ -176,10 +177,14 @@ class Sweeper:
             if link is None:
                 cursor = cursor_after(list_started)
                 done = replace(feed, cursor=cursor, swept_at=started, open=None)
+                if rung:
+                    self._queue.ring(received_at=self._clock(), reason_id=self._unique())
                 self._stores.workspace.save_feed(done)
                 self._spare_full_reads(owing, since)
                 return
-            rest = OpenSweep(next_page=link, started_at=started, list_started=list_started)
+            rest = OpenSweep(
+                next_page=link, started_at=started, list_started=list_started, rung=rung
+            )
         self._stores.workspace.save_feed(replace(feed, cursor=since, open=rest))
 
     def _list_refused(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:

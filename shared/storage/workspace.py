@@ -127,6 +127,7 @@ def _open_map(sweep: OpenSweep) -> dict[str, Any]:
         "next_page": sweep.next_page,
         "started_at": stored_moment(sweep.started_at),
         "list_started": stored_moment(sweep.list_started),
+        "rung": sweep.rung,
     }
 
 
@@ -135,6 +136,7 @@ def _open(stored: dict[str, Any]) -> OpenSweep:
         next_page=stored["next_page"],
         started_at=datetime.fromisoformat(stored["started_at"]),
         list_started=datetime.fromisoformat(stored["list_started"]),
+        rung=stored.get("rung", False),
     )
 
 

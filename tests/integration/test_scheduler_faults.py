@@ -221,6 +221,29 @@ def test_a_sweep_of_many_pages_goes_on_in_the_next_run(stack: Stack, owner: Acco
     is_at_rest(stack)
 
 
+def test_a_doorbell_heard_during_a_long_sweep_is_answered_by_the_next(
+    stack: Stack, owner: Account
+) -> None:
+    stack.recall.switches = replace(QUIET, events_page_size=2)
+    many(owner, 2 * SWEEP_PAGES_MAX + 9)
+    events = sorted(owner.events)
+    soon = START + timedelta(minutes=20)
+
+    def move_during(request: Request) -> Fault | None:
+        """In the second run, to a page that the first has read; the doorbell rings at once."""
+        if stack.stores.workspace.feed().open is not None:
+            stack.adapter.faults = None
+            owner.move(events[0], soon)
+            stack.clock.advance_to(stack.clock.now() + timedelta(seconds=2))
+            stack.recall.run_due()
+        return None
+
+    stack.adapter.faults = move_during
+    stack.connect()
+    stack.run(30)
+    assert soon in starts(stack), "without any tick"
+
+
 @pytest.mark.parametrize("status", [400, 404])
 def test_a_sweep_whose_page_link_went_stale_starts_over(
     stack: Stack, owner: Account, status: int
