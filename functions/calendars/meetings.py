@@ -1,4 +1,4 @@
-"""Routes of meetings: what is known, and a person's word on it."""
+"""Routes of meetings: what is known of them, and overrides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims: who holds the bot of a meeting that we schedule ourselves, and what to do next.
+"""Claims: which bot is a self-managed meeting's, and the next step towards what is wanted.
 
 Recall does not deduplicate bots without calendar events, so one row per meeting key does. It
 always knows every bot that may live for the key: the one in `bot_id`, those in `leaving`, and

@@ -1,4 +1,4 @@
-"""The decision: should a bot be on this meeting, and why (recording rules, evaluation order)."""
+"""The decision: should a bot be on this meeting, and why; docs/rules.md tells it in words."""
 
 from __future__ import annotations
 

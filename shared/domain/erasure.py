@@ -1,4 +1,4 @@
-"""Erasures: entities whose traces are being removed, and the record that stays."""
+"""Erasures: entities whose data are being removed, and the audit record that stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Series of meetings, and what a person said of one: kept through "this and following"."""
+"""Series of meetings; overrides and opt-outs of one are kept through "this and following"."""
 
 from __future__ import annotations
 

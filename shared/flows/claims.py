@@ -1,4 +1,4 @@
-"""Claims that are due: bots of our own that no row's turn has settled or can settle any more."""
+"""Claims that are due: self-managed bots that no row's turn has settled or still can settle."""
 
 from __future__ import annotations
 

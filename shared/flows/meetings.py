@@ -1,4 +1,4 @@
-"""A person's word on meetings: written into the rows, then the scheduler is rung."""
+"""Meetings: shown with what decides them; overrides and opt-outs, which ring the scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redecide: after a change of rules, decide stored meetings anew, without a call to Recall."""
+"""Redecide: after a change of rules, decide stored meetings anew without reading at Recall."""
 
 from __future__ import annotations
 

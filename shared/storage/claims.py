@@ -1,4 +1,4 @@
-"""The Claims table: one row per meeting key whose bot we schedule ourselves; rows expire."""
+"""The Claims table: one row for each meeting key with a self-managed bot; rows expire."""
 
 from __future__ import annotations
 

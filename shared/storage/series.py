@@ -1,4 +1,4 @@
-"""What people said of series, in the Settings table."""
+"""Overrides and opt-outs of series, in the Settings table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Settings table: rules per scope, and what people said of whole series."""
+"""The Settings table: rules per scope with their versions, overrides and opt-outs of series."""
 
 from __future__ import annotations
 
