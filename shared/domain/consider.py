@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.bot_state import is_outside, is_over
+from shared.domain.bot_state import is_outside
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.decision import Circumstances, Decision, decide
 from shared.domain.event import Answer, Event, owned_by
@@ -197,7 +197,14 @@ def gone(row: Meeting, around: Surroundings) -> Meeting:
 
 def refused(row: Meeting, problem: str) -> Meeting:
     """The row set aside: Recall refused the call, and only changed facts make it worth another."""
-    return replace(row, due=False, attempts=row.attempts + 1, next_attempt=None, problem=problem)
+    return replace(
+        row,
+        due=False,
+        attempts=row.attempts + 1,
+        next_attempt=None,
+        wake_at=None,
+        problem=problem,
+    )
 
 
 def postponed(
@@ -319,7 +326,10 @@ def _company(row: Meeting, wish: Wish | None, *, around: Surroundings) -> Compan
     if not around.copies:
         return ALONE
     used = row.assignment.deduplication_key if row.assignment else None
-    using = any(copy.row.meeting_key == used and _wants(copy) for copy in around.copies)
+    users = [copy for copy in around.copies if copy.row.meeting_key == used]
+    if used == row.meeting_key and _tally(row, around).overruled is not None:
+        users = []
+    using = any(_wants(copy, voted=used == row.meeting_key) for copy in users)
     return Company(
         using=using,
         behind=using and used != row.meeting_key,
@@ -327,22 +337,20 @@ def _company(row: Meeting, wish: Wish | None, *, around: Surroundings) -> Compan
     )
 
 
-def _wants(copy: Copy) -> bool:
-    """Its verdict as last stored: the vote of another meeting is not ours to count."""
+def _wants(copy: Copy, *, voted: bool) -> bool:
+    """`voted`: the vote let it pass; that of another meeting is not ours to count."""
     decision = _decide(copy.row, copy.around)
     live = copy.around.rules.mode is Mode.LIVE
-    return live and replace(copy.row, decision=decision).verdict.join
+    return live and decision.join and (voted or copy.row.overruled is None)
 
 
 def _drains(copy: Copy, wish: Wish) -> bool:
-    """The copy still has a bot of the other way of scheduling for the very same meeting."""
-    if copy.row.meeting_key != wish.meeting_key:
-        return False
-    if wish.scheduling is Scheduling.SELF_MANAGED:
-        return bool(coming(copy.row, now=copy.around.now))
+    """The copy has a bot of the other way of scheduling for the very same meeting, or had it."""
     assigned = copy.row.assignment
-    own = assigned is not None and assigned.by is Scheduling.SELF_MANAGED
-    return own and assigned is not None and assigned.join_at > copy.around.now
+    if assigned is not None and assigned.deduplication_key == wish.meeting_key:
+        return assigned.by is not wish.scheduling
+    own = wish.scheduling is Scheduling.SELF_MANAGED and copy.row.meeting_key == wish.meeting_key
+    return own and bool(coming(copy.row, now=copy.around.now))
 
 
 def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundings) -> Meeting:
@@ -379,8 +387,10 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
         )
     if fresh:
         return replace(row, due=True, attempts=0, next_attempt=around.now, problem=None)
-    if row.due or row.problem is not None:
+    if row.due:
         return row
+    if row.problem is not None:
+        return replace(row, wake_at=None)
     return replace(row, due=True, next_attempt=around.now)
 
 
@@ -400,9 +410,7 @@ def _confirmed(row: Meeting, around: Surroundings) -> Assignment | None:
     if assigned is None or row.event.end <= around.now:
         return assigned
     if assigned.by is Scheduling.SELF_MANAGED:
-        # Without a wish of its own the copy lets go of a bot that the others keep.
-        kept_on = row.verdict.join or is_over(assigned.state) or assigned.join_at <= around.now
-        return assigned if kept_on else None
+        return assigned
     ours = matching_bot(row, deduplication_key=assigned.deduplication_key)
     if ours is None:
         return None

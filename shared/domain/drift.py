@@ -35,7 +35,7 @@ class Drift(StrEnum):
 def drift_of(row: Meeting, action: Action | None, *, now: datetime) -> Drift | None:
     """The class of the difference that `action`, the next step for a decided row, would mend."""
     match action:
-        case None | Wait() | Look():
+        case None | Wait() | Look() | Release(used=True):
             return None
         case Unschedule() | Release() | Leave():
             return Drift.ORPHAN

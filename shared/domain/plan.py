@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from shared.domain.bot_state import is_over
+from shared.domain.bot_state import is_outside, is_over
 from shared.domain.event import EventBot
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.rules import BotSettings, Scheduling
@@ -55,7 +55,7 @@ class Company:
     """What the other copies mean for a row.
 
     `using`: they want the bot that the row has; `behind`: and they still stand where the row
-    stood before it moved; `draining`: they still have bots of the other way of scheduling.
+    stood before it moved; `draining`: they have the meeting's bot of the other way of scheduling.
     """
 
     using: bool = False
@@ -87,11 +87,12 @@ class Keep:
     previous_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """End the claim, and its bot with it."""
+    """End the claim, and its bot with it; `used`: only let go of it, for others want the bot."""
 
     meeting_key: str
+    used: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +158,14 @@ def _plan_none(row: Meeting, *, company: Company, now: datetime) -> Action | Non
     if coming(row, now=now):
         return Unschedule()
     assigned = row.assignment
-    if assigned is None or company.using or not _must_go(row, assigned, now=now):
+    if assigned is None or not _must_go(row, assigned, now=now):
+        return None
+    begun = assigned.join_at <= now
+    if company.using and begun:
         return None
     if assigned.by is Scheduling.SELF_MANAGED:
-        return Release(assigned.deduplication_key)
-    return Leave(assigned.bot_id) if assigned.join_at <= now else None
+        return Release(meeting_key=assigned.deduplication_key, used=company.using)
+    return Leave(assigned.bot_id) if begun else None
 
 
 def _must_go(row: Meeting, assigned: Assignment, *, now: datetime) -> bool:
@@ -179,8 +183,8 @@ def _plan_managed(row: Meeting, wish: Wish, *, company: Company, now: datetime) 
     if assigned is not None and assigned.by is Scheduling.SELF_MANAGED and ours is None:
         if _serves(assigned, wish, now=now):
             return None
-        if assigned.join_at > now:
-            return Release(assigned.deduplication_key)
+        if assigned.join_at > now and not company.behind:
+            return Release(meeting_key=assigned.deduplication_key)
     if (wait := _wait(row, company=company, now=now)) and ours is None:
         return wait
     strays = [entry for entry in coming(row, now=now) if entry is not ours]
@@ -205,9 +209,14 @@ def _plan_own(row: Meeting, wish: Wish, *, company: Company, now: datetime) -> A
         return None
     if wait := _wait(row, company=company, now=now):
         return wait
-    moves = assigned is not None and not managed and assigned.join_at > now and not company.using
+    moves = assigned is not None and not managed and not company.using and _ahead(assigned, now=now)
     previous = assigned.deduplication_key if assigned is not None and moves else None
     return Keep(wish=wish, previous_key=None if previous == wish.meeting_key else previous)
+
+
+def _ahead(assigned: Assignment, *, now: datetime) -> bool:
+    """One that waits at the door of a meeting that moved on comes along as well."""
+    return assigned.join_at > now or is_outside(assigned.state)
 
 
 def _known(assigned: Assignment, wish: Wish) -> bool:
@@ -216,12 +225,9 @@ def _known(assigned: Assignment, wish: Wish) -> bool:
 
 
 def _serves(assigned: Assignment, wish: Wish, *, now: datetime) -> bool:
-    """The meeting's bot of the other way has begun to start: too late to change over."""
-    return (
-        assigned.deduplication_key == wish.meeting_key
-        and assigned.join_at - now <= WARM_UP
-        and not is_over(assigned.state)
-    )
+    """The meeting's bot of the other way has begun to start, or was there: no other comes."""
+    same = assigned.deduplication_key == wish.meeting_key
+    return same and assigned.join_at - now <= WARM_UP
 
 
 def _wait(row: Meeting, *, company: Company, now: datetime) -> Wait | None:

@@ -153,14 +153,22 @@ class Actor:
 
     def _run_wave(self, wave: Sequence[Meeting], pool: ThreadPoolExecutor) -> list[Turn]:
         """Call, tell, store, in this order: a crash in between repeats a harmless call."""
-        surroundings = self._observer.neighbours.surroundings(wave)
-        turns = list(pool.map(self._take_turn, wave, surroundings))
+        rows = self._read_again(wave)
+        surroundings = self._observer.neighbours.surroundings(rows)
+        turns = list(pool.map(self._take_turn, rows, surroundings))
         self._bus.publish(notice for turn in turns for notice in notices(turn.step))
         met = self._observer.introduce(
             [Change(turn.step.before, turn.step.after) for turn in turns]
         )
         list(pool.map(lambda turn: self._store(turn, met=met), turns))
         return turns
+
+    def _read_again(self, wave: Sequence[Meeting]) -> list[Meeting]:
+        """Turns of their copies a moment ago may have woken them; what was deleted drops out."""
+        shared = [row.event.event_id for row in wave if row.shared]
+        found = self._stores.meetings.get_many(shared) if shared else {}
+        known = (found.get(row.event.event_id) if row.shared else row for row in wave)
+        return [row for row in known if row is not None]
 
     def _take_turn(self, row: Meeting, around: Surroundings) -> Turn:
         decided = reconsidered(row, around)
@@ -201,8 +209,9 @@ class Actor:
                 case Keep(wish=wish):
                     held = self._keeper.keep(wanted_by(wish), previous_key=call.previous_key)
                     return kept(row, assignment_of(held, wish), around=around)
-                case Release(meeting_key):
-                    self._keeper.release(meeting_key)
+                case Release(meeting_key=meeting_key, used=used):
+                    if not used:
+                        self._keeper.release(meeting_key)
                     return released(row, around=around)
                 case Look(bot_id):
                     return self._look(row, bot_id, around=around)

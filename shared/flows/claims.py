@@ -90,22 +90,32 @@ class DueClaims:
         wish = self._wish(rows)
         if wish is not None and wish.scheduling is Scheduling.SELF_MANAGED:
             held = self._keeper.keep(wanted_by(wish), previous_key=None)
-            self._wake_others_of(held, rows)
-        elif rows and not claim.releasing and claim.start <= self._clock():
-            # The bot is in its call, which may last longer than planned.
+            self._wake_others_of(held, claim, rows=rows)
+        elif not claim.releasing and self._is_left_alone(claim, rows):
             self._stores.claims.save(settled(claim))
         else:
             self._keeper.release(claim.meeting_key)
+
+    def _is_left_alone(self, claim: Claim, rows: Sequence[Meeting]) -> bool:
+        """A bot in its call, which may last longer than planned, or one that a row will end."""
+        held = (row.assignment is not None and _is_of(row.assignment, claim) for row in rows)
+        return any(held) or (bool(rows) and claim.start <= self._clock())
 
     def _wish(self, rows: Sequence[Meeting]) -> Wish | None:
         around = self._neighbours.surroundings(rows)
         found = (wish_for(row, near) for row, near in zip(rows, around, strict=True))
         return next((wish for wish in found if wish is not None), None)
 
-    def _wake_others_of(self, held: Held, rows: Sequence[Meeting]) -> None:
+    def _wake_others_of(self, held: Held, claim: Claim, *, rows: Sequence[Meeting]) -> None:
         """Rows that still name a bot that was lost: without it their turn finds the new one."""
         for row in rows:
             assigned = row.assignment
-            own = assigned is not None and assigned.by is Scheduling.SELF_MANAGED
-            if own and assigned is not None and assigned.bot_id != held.bot_id:
+            if assigned is None or not _is_of(assigned, claim):
+                continue
+            if assigned.bot_id != held.bot_id:
                 self._stores.meetings.forget_bot(row.event.event_id, now=self._clock())
+
+
+def _is_of(assigned: Assignment, claim: Claim) -> bool:
+    own = assigned.by is Scheduling.SELF_MANAGED
+    return own and assigned.deduplication_key == claim.meeting_key

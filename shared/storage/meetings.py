@@ -208,9 +208,9 @@ def _due_at(now: datetime) -> list[Action]:
 
 
 def _is_due(meeting: Meeting, *, now: datetime) -> bool:
-    if meeting.wake_at is not None and meeting.wake_at <= now:
-        return True
-    return meeting.due and (meeting.next_attempt is None or meeting.next_attempt <= now)
+    """What is owed keeps its own time, also where a look would have come before."""
+    moment = meeting.next_attempt if meeting.due else meeting.wake_at
+    return meeting.due if moment is None else moment <= now
 
 
 def _nearness(meeting: Meeting) -> tuple[datetime, str]:
