@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from shared.domain.calendar import Calendar
-from shared.domain.meeting import Meeting
+from shared.domain.meeting import Assignment, Meeting
 from shared.domain.notice import BotCancelled, BotRescheduled, BotScheduled, MeetingMissed, Notice
 
 
@@ -45,14 +45,30 @@ def notices(step: Step) -> tuple[Notice, ...]:
 
 
 def _missed(step: Step, about: _About) -> MeetingMissed | None:
-    """A refusal, or a meeting that ended while a bot was still owed."""
+    """A refusal, a bot given up, or a meeting that ended while a bot was still owed."""
     before, after = step.before, step.after
+    if (given_up := _given_up(step)) is not None:
+        return MeetingMissed(
+            **about,
+            start_time=after.event.start,
+            reason=given_up.missed or "",
+            detail=given_up.missed_detail,
+        )
     newly_refused = after.verdict.join and after.problem is not None and before.problem is None
     owed = before.due and before.verdict.join and before.assignment is None
     if not newly_refused and not (owed and after.event.end <= step.now):
         return None
     reason = after.problem or before.setback or "no_bot_in_time"
     return MeetingMissed(**about, start_time=after.event.start, reason=reason)
+
+
+def _given_up(step: Step) -> Assignment | None:
+    """The bot that the watchdog gave up in this step."""
+    before, after = step.before.assignment, step.after.assignment
+    if after is None or after.missed is None or not step.after.verdict.join:
+        return None
+    known = before is not None and (before.bot_id, before.missed) == (after.bot_id, after.missed)
+    return None if known else after
 
 
 def _bot_change(step: Step, about: _About) -> BotScheduled | BotRescheduled | BotCancelled | None:

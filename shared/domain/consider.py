@@ -175,7 +175,12 @@ def released(row: Meeting, *, around: Surroundings) -> Meeting:
 
 def looked(row: Meeting, found: Finding, *, around: Surroundings) -> Meeting:
     """The row after Recall was asked for its bot."""
-    assigned = row.assignment and replace(row.assignment, state=found.state)
+    assigned = row.assignment and replace(
+        row.assignment,
+        state=found.state,
+        missed=found.missed or row.assignment.missed,
+        missed_detail=found.detail or row.assignment.missed_detail,
+    )
     tried = replace(postponed(row, now=around.now), assignment=assigned, look_at=found.look_at)
     return _settled(tried, around, fresh=False)
 

@@ -19,7 +19,8 @@ class Assignment:
     """What we last asked Recall to do for an event, and how far the bot says it has come.
 
     `state` is open (`scheduled`, bot codes), `recording` the furthest code of its recordings;
-    their `_at` is Recall's clock of the report. `by` tells whose the bot is: the event's at
+    their `_at` is Recall's clock of the report. `missed` is why the watchdog gave it up, with
+    Recall's sub code as detail. `by` tells whose the bot is: the event's at
     Recall, or one of ours under a claim.
     """
 
@@ -32,22 +33,23 @@ class Assignment:
     state_at: datetime | None = None
     recording: str | None = None
     recording_at: datetime | None = None
+    missed: str | None = None
+    missed_detail: str | None = None
 
     def asked(self) -> Assignment:
-        """Only what we asked for, as if the bot had reported nothing."""
-        return replace(self, state="scheduled", state_at=None, recording=None, recording_at=None)
+        """Only what we asked for, as if nobody had heard of the bot since."""
+        asked = {name: getattr(self, name) for name in _ASKED}
+        return Assignment(**asked)
 
     def hearing(self, other: Assignment | None) -> Assignment:
-        """With what the same bot reported before."""
+        """With what was heard of the same bot before."""
         if other is None or other.bot_id != self.bot_id:
             return self
-        return replace(
-            self,
-            state=other.state,
-            state_at=other.state_at,
-            recording=other.recording,
-            recording_at=other.recording_at,
-        )
+        asked = {name: getattr(self, name) for name in _ASKED}
+        return replace(other, **asked)
+
+
+_ASKED = ("bot_id", "deduplication_key", "fingerprint", "join_at", "by")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,9 +120,13 @@ def parse_event(document: object) -> ListedEvent:
 
 
 def parse_bot(document: object) -> RecallBot:
-    """A bot; `metadata` keeps its texts only."""
+    """A bot; `metadata` keeps its texts only.
+
+    Its status is the newest that says how it fared: `done` follows every end alike.
+    """
     fields = fields_of(document, key="bot")
-    newest = _newest(mappings(fields.get("status_changes")))
+    changes = mappings(fields.get("status_changes"))
+    newest = _newest([change for change in changes if change.get("code") != "done"] or changes)
     metadata = mapping(fields.get("metadata"))
     return RecallBot(
         bot_id=id_at(fields, "id"),

@@ -384,10 +384,12 @@ def _heard_map(assignment: Assignment) -> dict[str, str]:
     """What the bot reported, as far as it did."""
     moments = {"state_at": assignment.state_at, "recording_at": assignment.recording_at}
     heard = {name: stored_moment(moment) for name, moment in moments.items() if moment}
-    return {
-        **heard,
-        **({"recording": assignment.recording} if assignment.recording is not None else {}),
+    words = {
+        "recording": assignment.recording,
+        "missed": assignment.missed,
+        "missed_detail": assignment.missed_detail,
     }
+    return {**heard, **{name: word for name, word in words.items() if word is not None}}
 
 
 def _assignment(stored: dict[str, Any]) -> Assignment:

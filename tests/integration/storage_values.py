@@ -201,6 +201,8 @@ meetings = st.builds(
         state_at=maybe_moment,
         recording=maybe_word,
         recording_at=maybe_moment,
+        missed=maybe_word,
+        missed_detail=maybe_word,
     ),
     opted_out=st.booleans(),
     overruled=maybe_word,

@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from infra.local.emulators.http import Fault, FaultKind, Request, Response
 from infra.local.emulators.recall.accounts import Account
+from infra.local.emulators.recall.fleet import Fate
 from shared.domain.meeting import Meeting, Override
 from shared.domain.rules import Choice, Scheduling
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
@@ -249,6 +250,46 @@ def test_what_cannot_be_done_is_said(day: Day) -> None:
     day.until(start + HOUR + 2 * MINUTE)
     missed = [detail for name, detail in day.stack.notices if name == "meeting.missed"]
     assert ["recall_pool_empty"] == [detail["reason"] for detail in missed]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        (Fate("waiting_room", "timeout_exceeded_waiting_room"), [("bot_not_admitted", True)]),
+        (Fate("joining", "meeting_not_found"), [("bot_failed", True)]),
+        (None, []),
+    ],
+    ids=["not let in", "no such room", "all is well"],
+)
+def test_a_bot_that_stays_away_is_missed_once_though_its_reports_are_lost(
+    day: Day, word: Fate | None, told: list[tuple[str, bool]]
+) -> None:
+    start = START + 30 * MINUTE
+    if word is not None:
+        day.stack.recall.fleet.fates[MEET] = word
+    day.add(start=start)
+    calendar_id = day.connect()
+    day.until(start - MINUTE)
+    day.stack.lose_webhooks = True
+    day.until(start + 20 * MINUTE)
+    missed = [detail for name, detail in day.stack.notices if name == "meeting.missed"]
+    assert told == [(each["reason"], each["detail"] is not None) for each in missed]
+    assigned = day.row(calendar_id).assignment
+    assert assigned is not None
+    assert "scheduled" != assigned.state
+
+
+def test_a_bot_that_recall_lost_is_missed(day: Day) -> None:
+    start = START + 30 * MINUTE
+    day.add(start=start)
+    calendar_id = day.connect()
+    day.until(start - MINUTE)
+    (bot,) = day.stack.recall.live_bots()
+    day.stack.recall.fleet.remove(day.stack.recall.core.bots[bot.bot_id])
+    day.until(start + 20 * MINUTE)
+    missed = [detail["reason"] for name, detail in day.stack.notices if name == "meeting.missed"]
+    assert ["bot_unknown"] == missed
+    assert "absent" == day.row(calendar_id).assignment.state  # type: ignore[union-attr]
 
 
 def _answering(status: int) -> Fault:
