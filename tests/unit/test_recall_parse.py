@@ -488,12 +488,25 @@ def test_a_calendar_needs_its_identity(key):
 
 def test_the_newest_status_is_told_by_time_and_not_by_text():
     changes = [
-        {"code": "done", "created_at": "2027-03-03T09:00:00.5Z"},
-        {"code": "call_ended", "created_at": "2027-03-03T09:00:00Z"},
+        {"code": "call_ended", "created_at": "2027-03-03T09:00:00.5Z"},
+        {"code": "in_waiting_room", "created_at": "2027-03-03T09:00:00Z"},
         {"code": "odd", "created_at": "later"},
     ]
 
-    assert parse_bot({"id": "b", "status_changes": changes}).status == "done"
+    assert parse_bot({"id": "b", "status_changes": changes}).status == "call_ended"
+
+
+def test_done_does_not_hide_how_a_bot_fared():
+    done = {"code": "done", "created_at": "2027-03-03T09:01:00Z", "sub_code": None}
+    ended = {
+        "code": "call_ended",
+        "created_at": "2027-03-03T09:00:00Z",
+        "sub_code": "timeout_exceeded_waiting_room",
+    }
+
+    told = parse_bot({"id": "b", "status_changes": [ended, done]})
+    assert ("call_ended", "timeout_exceeded_waiting_room") == (told.status, told.sub_code)
+    assert parse_bot({"id": "b", "status_changes": [done]}).status == "done"
 
 
 def test_a_bot_shows_its_newest_status():
