@@ -153,7 +153,8 @@ def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> M
     managed = row.assignment is None or row.assignment.by is Scheduling.MANAGED
     if managed:
         tried = _assigned(tried, None, around=around)
-    return _settled(tried, around, fresh=False)
+    # What comes next was not tried yet, and waits for nothing.
+    return _settled(tried, around, fresh=True)
 
 
 def cleared(row: Meeting, answer: ListedEvent) -> Meeting:
@@ -170,7 +171,7 @@ def kept(row: Meeting, assignment: Assignment, *, around: Surroundings) -> Meeti
 def released(row: Meeting, *, around: Surroundings) -> Meeting:
     """The row after its claim has ended: the bot is gone, or has been asked to leave."""
     tried = replace(postponed(row, now=around.now), assignment=None)
-    return _settled(tried, around, fresh=False)
+    return _settled(tried, around, fresh=True)
 
 
 def looked(row: Meeting, found: Finding, *, around: Surroundings) -> Meeting:
@@ -191,7 +192,7 @@ def left(row: Meeting, bot_id: str, *, around: Surroundings) -> Meeting:
     tried = replace(postponed(row, now=around.now), leaving=leaving)
     if row.assignment is not None and row.assignment.bot_id == bot_id:
         tried = replace(tried, assignment=None)
-    return _settled(tried, around, fresh=False)
+    return _settled(tried, around, fresh=True)
 
 
 def gone(row: Meeting, around: Surroundings) -> Meeting:
@@ -351,11 +352,13 @@ def _wants(copy: Copy, *, voted: bool) -> bool:
 
 def _drains(copy: Copy, wish: Wish) -> bool:
     """The copy has a bot of the other way of scheduling for the very same meeting, or had it."""
-    assigned = copy.row.assignment
+    now, assigned = copy.around.now, copy.row.assignment
     if assigned is not None and assigned.deduplication_key == wish.meeting_key:
-        return assigned.by is not wish.scheduling
-    own = wish.scheduling is Scheduling.SELF_MANAGED and copy.row.meeting_key == wish.meeting_key
-    return own and bool(coming(copy.row, now=copy.around.now))
+        own = assigned.by is Scheduling.SELF_MANAGED
+        if assigned.by is not wish.scheduling and (own or assigned.join_at <= now):
+            return True
+    here = copy.row.meeting_key == wish.meeting_key
+    return here and wish.scheduling is Scheduling.SELF_MANAGED and bool(coming(copy.row, now=now))
 
 
 def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundings) -> Meeting:
