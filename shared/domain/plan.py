@@ -19,17 +19,16 @@ GRACE = timedelta(minutes=5)
 NEAR = WARM_UP + GRACE
 DRAIN_RETRY = timedelta(seconds=5)
 
-# A person's word, or the meeting's own end, takes a bot out of a call; a changed rule does not.
-LEAVE_REASONS = frozenset(
-    {
-        "ineligible.deleted",
-        "ineligible.cancelled",
-        "denied.opt_out",
-        "denied.private",
-        "override.off",
-        "rsvp",
-        "vote.veto",
-    }
+# A denial, a person's word or the meeting's own end takes a bot out of a call; that some other
+# rule changed does not.
+LEAVE_REASONS = (
+    "denied.",
+    "ineligible.deleted",
+    "ineligible.cancelled",
+    "override.off",
+    "rsvp",
+    "vote.denied",
+    "vote.veto",
 )
 
 
@@ -174,7 +173,7 @@ def _must_go(row: Meeting, assigned: Assignment, *, now: datetime) -> bool:
         return False
     if assigned.join_at > now:
         return True
-    return row.event.end > now and row.verdict.reason in LEAVE_REASONS
+    return row.event.end > now and row.verdict.reason.startswith(LEAVE_REASONS)
 
 
 def _plan_managed(row: Meeting, wish: Wish, *, company: Company, now: datetime) -> Action | None:

@@ -15,6 +15,7 @@ from infra.local.emulators.recall.fleet import Fate
 from shared.domain.meeting import Meeting, Override
 from shared.domain.rules import Choice, Scheduling
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
+from tests.stack_api import StackApi
 
 MEET = "https://meet.google.com/qkr-wzpn-abt"
 OTHER_MEET = "https://meet.google.com/tpc-rdqo-vhs"
@@ -277,6 +278,29 @@ def test_a_bot_that_stays_away_is_missed_once_though_its_reports_are_lost(
     assigned = day.row(calendar_id).assignment
     assert assigned is not None
     assert "scheduled" != assigned.state
+
+
+@pytest.mark.parametrize(
+    ("rules", "leaves"),
+    [
+        ({"deny": {"domains": ["globex.example"]}}, True),
+        ({"base": "off"}, False),
+        ({"mode": "paused"}, False),
+    ],
+    ids=["denied", "not wanted any more", "paused"],
+)
+def test_of_new_rules_only_a_denial_takes_a_bot_out_of_its_call(
+    day: Day, rules: dict[str, Any], leaves: bool
+) -> None:
+    start = START + 30 * MINUTE
+    day.add(start=start)
+    day.connect()
+    day.until(start + 2 * MINUTE)
+    api = StackApi(day.stack)
+    standing = api.call("GET", "/v1/rules/default").json
+    assert 200 == api.call("PUT", "/v1/rules/default", standing | rules).status
+    day.a_while()
+    assert ([] if leaves else [MEET]) == day.links
 
 
 def test_a_bot_that_recall_lost_is_missed(day: Day) -> None:
