@@ -147,7 +147,7 @@ def scheduled(
 def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row after Recall answered an Unschedule; bots it goes on listing are not ours."""
     tried = replace(
-        _seen(postponed(row, now=around.now), answer, around=around),
+        _seen(row, answer, around=around),
         released=frozenset(entry.bot_id for entry in answer.bots),
     )
     managed = row.assignment is None or row.assignment.by is Scheduling.MANAGED
@@ -168,9 +168,11 @@ def kept(row: Meeting, assignment: Assignment, *, around: Surroundings) -> Meeti
 
 
 def released(row: Meeting, *, around: Surroundings) -> Meeting:
-    """The row after its claim has ended: the bot is gone, or has been asked to leave."""
-    tried = replace(postponed(row, now=around.now), assignment=None)
-    return _settled(tried, around, fresh=False)
+    """The row after its claim has ended: the bot is gone, or has been asked to leave.
+
+    What comes next, a bot of the other way for one, has no reason to wait.
+    """
+    return _settled(replace(row, assignment=None), around, fresh=False)
 
 
 def looked(row: Meeting, found: Finding, *, around: Surroundings) -> Meeting:
