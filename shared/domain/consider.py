@@ -147,7 +147,7 @@ def scheduled(
 def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row after Recall answered an Unschedule; bots it goes on listing are not ours."""
     tried = replace(
-        _seen(postponed(row, now=around.now), answer, around=around),
+        _seen(row, answer, around=around),
         released=frozenset(entry.bot_id for entry in answer.bots),
     )
     managed = row.assignment is None or row.assignment.by is Scheduling.MANAGED

@@ -48,6 +48,11 @@ class Wish:
     fingerprint: str
     scheduling: Scheduling
 
+    @property
+    def make(self) -> tuple[str, str, Scheduling]:
+        """Differs where it takes another bot; whose copy asks for it does not."""
+        return (self.meeting_key, self.fingerprint, self.scheduling)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:

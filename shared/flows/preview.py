@@ -195,7 +195,7 @@ def _compared(
             preview.added.append(outcome.shown)
         elif before is not None and after is None and not outcome.stays:
             preview.removed.append(outcome.shown)
-        elif before != after and after is not None:
+        elif before is not None and after is not None and before.make != after.make:
             preview.changed.append(outcome.shown)
         elif event_id in inside:
             preview.unchanged.append(outcome.shown)

@@ -115,6 +115,16 @@ def test_another_entitys_copy_is_shown_if_the_vote_takes_its_bot(stack, api):
     assert [] == told["unchanged"]
 
 
+def test_another_owner_whose_bot_is_the_same_changes_nothing(stack, api):
+    people = ["ada@acme.example", "bob@acme.example"]
+    for email in people:
+        add(stack, email, email=email, link=MEET, organizer="ada@acme.example", attendees=people)
+        stack.connect(email, tenant_id="acme", entity_id=email.partition("@")[0])
+    stack.run(10)
+    told = titles(asked(api, {"base": "off"}, scope="entity:acme:ada"))
+    assert {"added": [], "removed": people[:1], "changed": [], "unchanged": []} == told
+
+
 def test_a_bot_in_its_call_stays_there(stack, api):
     add(stack, "Guest", start=START + timedelta(minutes=20))
     stack.connect()

@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from infra.local.emulators.recall.accounts import Account
+from infra.local.emulators.recall.switches import Switches
 from shared.domain.meeting import Override
 from shared.domain.rules import Choice, Scheduling
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
@@ -225,3 +226,16 @@ def test_switching_over_doubles_and_loses_nothing(
     assert near_bot == near_now.bot_id, "too late to change over"
     assert far_bot != far_now.bot_id
     assert (then == MANAGED) == (far_now.key is not None)
+
+
+@pytest.mark.parametrize(("first", "then"), [(OWN, MANAGED), (MANAGED, OWN)])
+def test_switching_over_waits_for_no_tick(first: dict[str, Any], then: dict[str, Any]) -> None:
+    with mock_aws():
+        stack = Stack(switches=Switches(bot_change_bumps_event=False))
+        put(stack, first)
+        add(stack.recall.account(GOOGLE, OWNER))
+        connected(stack)
+        StackApi(stack).call("PUT", "/v1/rules/default", then)
+        stack.run(3)
+        assert [(MEET, IN_THREE_HOURS)] == live(stack)
+        assert (1 if then == MANAGED else 0) == event_bots(stack)
