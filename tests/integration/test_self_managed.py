@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from infra.local.emulators.http import Fault, FaultKind, Request, Response
 from infra.local.emulators.recall.accounts import Account
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.meeting import Override
@@ -239,3 +240,32 @@ def test_switching_over_waits_for_no_tick(first: dict[str, Any], then: dict[str,
         stack.run(3)
         assert [(MEET, IN_THREE_HOURS)] == live(stack)
         assert (1 if then == MANAGED else 0) == event_bots(stack)
+
+
+@pytest.mark.parametrize(("first", "then"), [(OWN, MANAGED), (MANAGED, OWN)])
+def test_no_bot_is_made_over_there_while_one_cannot_be_taken_off_here(
+    stack: Stack, owner: Account, first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    """Recall refuses for a minute what takes off the bot of one copy, or of all."""
+    put(stack, first)
+    add(owner)
+    add(stack.recall.account(OUTLOOK, DANA), organizer=OWNER)
+    connected(stack)
+    copy = connected(stack, email=DANA, platform=OUTLOOK, entity_id="u2")
+    (row,) = stack.stores.meetings.of_calendar(copy).items
+    until = stack.clock.now() + timedelta(minutes=1)
+
+    def refused(request: Request) -> Fault | None:
+        theirs = f"/calendar-events/{row.event.event_id}/" in request.url
+        stuck = request.method == "DELETE" and (theirs or "/api/v1/bot/" in request.url)
+        busy = stuck and stack.clock.now() < until
+        return Fault(kind=FaultKind.ANSWER, answer=Response(status=503)) if busy else None
+
+    stack.adapter.faults = refused
+    StackApi(stack).call("PUT", "/v1/rules/default", then)
+    for seen in at_each_moment(stack, 50):
+        assert [(MEET, IN_THREE_HOURS)] == seen
+    assert (first == MANAGED) == bool(event_bots(stack)), "still on this side"
+    stack.run(240, ticks=True)
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    assert (then == MANAGED) == bool(event_bots(stack))
