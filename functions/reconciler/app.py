@@ -15,6 +15,7 @@ from shared.config import AWS_LIMITS, require
 from shared.errors import PermanentError, TransientError
 from shared.events import EventBus
 from shared.flows.calendars import refresh
+from shared.flows.claims import is_of
 from shared.flows.connect import BrowserDoors, ConnectDoors, finish_waiting
 from shared.flows.doors import CalendarDoors
 from shared.flows.observe import Observer
@@ -166,7 +167,9 @@ def compose(
         orphans=OrphanSweep(
             recall,
             stores.claims,
-            known=lambda meeting_key: bool(stores.meetings.of_key(meeting_key, limit=1)),
+            known=lambda meeting_key: any(
+                is_of(row.assignment, meeting_key) for row in stores.meetings.of_key(meeting_key)
+            ),
             clock=clock,
             unique=partial(chance, UNIQUE_BYTES),
             log=log,

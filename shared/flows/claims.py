@@ -98,7 +98,7 @@ class DueClaims:
 
     def _is_left_alone(self, claim: Claim, rows: Sequence[Meeting]) -> bool:
         """A bot in its call, which may last longer than planned, or one that a row will end."""
-        held = (row.assignment is not None and _is_of(row.assignment, claim) for row in rows)
+        held = (is_of(row.assignment, claim.meeting_key) for row in rows)
         return any(held) or (bool(rows) and claim.start <= self._clock())
 
     def _wish(self, rows: Sequence[Meeting]) -> Wish | None:
@@ -110,12 +110,14 @@ class DueClaims:
         """Rows that still name a bot that was lost: without it their turn finds the new one."""
         for row in rows:
             assigned = row.assignment
-            if assigned is None or not _is_of(assigned, claim):
+            if assigned is None or not is_of(assigned, claim.meeting_key):
                 continue
             if assigned.bot_id != held.bot_id:
                 self._stores.meetings.forget_bot(row.event.event_id, now=self._clock())
 
 
-def _is_of(assigned: Assignment, claim: Claim) -> bool:
-    own = assigned.by is Scheduling.SELF_MANAGED
-    return own and assigned.deduplication_key == claim.meeting_key
+def is_of(assigned: Assignment | None, meeting_key: str) -> bool:
+    """Whether a row holds the bot of that claim."""
+    if assigned is None or assigned.by is not Scheduling.SELF_MANAGED:
+        return False
+    return assigned.deduplication_key == meeting_key

@@ -60,8 +60,8 @@ class _Listed:
 class OrphanSweep:
     """Looks at the self-managed bots that join from now on.
 
-    `known` says whether any event copy has the meeting key: rows may have gone with their
-    calendar.
+    `known` says whether any event copy holds the bot of the meeting key: rows may have gone with
+    their calendar.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
 from shared.domain.consider import action_for
 from shared.domain.drift import Drift, drift_of
+from shared.domain.rules import Scheduling
 from shared.errors import CallerError, PermanentError
 from shared.flows.calendars import DELETED_AT_RECALL
 from shared.flows.observe import owed
@@ -69,7 +70,8 @@ class Reconciler:
         link: str | None = None
         for _ in range(PREFLIGHT_PAGES_MAX):
             page = self._page(link, start_from=now + PREFLIGHT_FROM, start_to=now + PREFLIGHT_TO)
-            found += len(owed(self._tools.observer.take(page, thorough=True)))
+            seen = self._tools.observer.take(page, thorough=True)
+            found += len(owed(seen)) + self._forget_lost(seen)
             link = page.next_page
             if link is None:
                 break
@@ -77,6 +79,25 @@ class Reconciler:
             self._tools.log.warning("pre-flight did not reach the end", pages=PREFLIGHT_PAGES_MAX)
         self._ring_when(found)
         return found
+
+    def _forget_lost(self, seen: Sequence[Seen]) -> int:
+        """Rows that name a bot which their claim does not: their turn asks for one again."""
+        stores = self._tools.stores
+        own = [
+            (item.after.event.event_id, assigned)
+            for item in seen
+            if (assigned := item.after.assignment) and assigned.by is Scheduling.SELF_MANAGED
+        ]
+        claims = stores.claims.get_many({assigned.deduplication_key for _, assigned in own})
+        lost = [
+            event_id
+            for event_id, assigned in own
+            if (claim := claims.get(assigned.deduplication_key)) is None
+            or not claim.mentions(assigned.bot_id)
+        ]
+        for event_id in lost:
+            stores.meetings.forget_bot(event_id, now=self._tools.clock())
+        return len(lost)
 
     def audit(self) -> Audit | None:
         """Walk on through the whole window; None while the pause since the last walk lasts.

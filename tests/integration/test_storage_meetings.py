@@ -277,6 +277,8 @@ def test_a_row_wakes_by_itself_when_its_time_has_come(stores: Stores) -> None:
     stores.meetings.save(meeting("asleep", wake_at=NOW + HOUR))
     stores.meetings.save(meeting("awake", wake_at=NOW, at=NOW + 3 * HOUR))
     stores.meetings.save(meeting("owing", due=True, next_attempt=NOW, at=NOW + 2 * HOUR))
+    later = {"due": True, "next_attempt": NOW + HOUR}
+    stores.meetings.save(meeting("put off", wake_at=NOW, at=NOW + 2 * HOUR, **later))
 
     ready = stores.meetings.due(now=NOW, limit=10)
     assert ["owing", "awake"] == [m.event.event_id for m in ready]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -198,3 +199,32 @@ def test_who_opts_out_during_the_call_ends_it(rules: dict[str, Any], who: str) -
     opt_out_occurrence(doors, crowd.row(who), opted_out=True, at=at)
     crowd.stack.run(90, ticks=True)
     assert [] == crowd.starts()
+
+
+def until_preflight(crowd: Crowd) -> None:
+    ahead = crowd.start - timedelta(minutes=24) - crowd.stack.clock.now()
+    crowd.stack.run(ahead.total_seconds(), ticks=True)
+    crowd.stack.reconciler().perform("preflight")
+    crowd.stack.run(70, ticks=True)
+
+
+def test_a_bot_that_no_row_holds_goes_before_its_meeting() -> None:
+    crowd = Crowd(1, rules=OWN)
+    crowd.stack.stores.meetings.save(replace(crowd.row("c00"), assignment=None))
+    crowd.each("cancel")
+    crowd.stack.run(60, ticks=True)
+    assert [IN_THREE_HOURS] == crowd.starts()
+    until_preflight(crowd)
+    assert [] == crowd.starts()
+
+
+def test_a_bot_that_was_taken_away_is_made_again_before_its_meeting() -> None:
+    """Somebody who knew of no other copy ended the claim."""
+    crowd = Crowd(1, rules=OWN)
+    crowd.stack.run(180, ticks=True)
+    (bot,) = crowd.stack.recall.live_bots()
+    crowd.stack.scheduler.doors.recall.delete_bot(bot.bot_id)
+    (claim,) = crowd.stack.stores.claims.starting(start=START, end=crowd.start + timedelta(hours=1))
+    crowd.stack.stores.claims.remove(claim)
+    until_preflight(crowd)
+    assert [IN_THREE_HOURS] == crowd.starts()

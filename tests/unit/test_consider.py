@@ -107,6 +107,15 @@ def test_changed_facts_end_a_wait_and_a_refusal() -> None:
     assert (True, None) == (other.due, other.problem)
 
 
+def test_a_row_set_aside_is_not_woken_by_the_time() -> None:
+    waking = replace(served(), version=1, wake_at=NOW)
+    set_aside = refused(waking, "recall_refused")
+    assert set_aside.wake_at is None
+    other = around(rules=Rules(bot=BotSettings(bot_name="Other")))
+    later = reconsidered(set_aside, other)
+    assert (False, None) == (later.due, later.wake_at)
+
+
 @pytest.mark.parametrize("email", [OWNER.email, "owner@globex.example"])
 def test_who_is_external_depends_on_whose_calendar_it_is(email: str) -> None:
     where = around(calendar=calendar(email=email), rules=Rules(base=Base.EXTERNAL))
