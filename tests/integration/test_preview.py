@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from shared.domain.meeting import Meeting
+from shared.domain.plan import GRACE
 from shared.flows import preview
 from tests.stack import GOOGLE, OUTLOOK, START, Stack
 from tests.stack_api import StackApi
@@ -277,7 +278,8 @@ def test_what_it_says_is_what_then_happens(meetings, first, then):
         told = asked(api, then[1], scope=then[0])
         listed = {name: {each["event_id"] for each in told[name]} for name in told}
         assert 200 == api.call("PUT", f"/v1/rules/{then[0]}", then[1]).status
-        stack.run(60)
+        # A copy whose key changed waits for the others before it takes a bot of its own.
+        stack.run((GRACE + timedelta(minutes=1)).total_seconds(), ticks=True)
         rows = rows_of(stack, calendars)
         after = bots(rows)
     for event_id, has in after.items():

@@ -154,6 +154,13 @@ def test_an_occurrence_s_override_comes_before_its_series(
     assert reason == row.decision.reason
 
 
+@pytest.mark.parametrize(("own", "series"), [(True, False), (False, True)])
+def test_an_opt_out_of_the_occurrence_or_its_series_beats_an_on(own: bool, series: bool) -> None:
+    row = replace(served(), override=Override(choice=Choice.ON), opted_out=own)
+    where = around(series=Words(opted_out=series))
+    assert "denied.opt_out" == reconsidered(row, where).decision.reason
+
+
 def test_off_survives_every_edit_move_and_rule_change() -> None:
     row = replace(served(), override=Override(choice=Choice.OFF, set_by="ada"))
     for entry in (listed(start=START + HOUR), listed(title="Other"), listed(platform_id="p2")):

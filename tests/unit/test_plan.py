@@ -88,6 +88,17 @@ def test_another_configuration_is_scheduled_anew() -> None:
     assert Schedule(wish=wish(settings=renamed)) == found
 
 
+def test_the_fingerprint_covers_all_that_a_bot_is_made_with() -> None:
+    makes = [
+        BotSettings().fingerprint(MEET),
+        BotSettings(bot_name="Scribe").fingerprint(MEET),
+        BotSettings(config={"a": 1}).fingerprint(MEET),
+        BotSettings(config={"a": 2}).fingerprint(MEET),
+        BotSettings().fingerprint(f"{MEET}?pwd=1"),
+    ]
+    assert len(makes) == len(set(makes))
+
+
 def test_the_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
     one = BotSettings(config={"a": 1, "b": {"c": 2, "d": 3}})
     other = BotSettings(config={"b": {"d": 3, "c": 2}, "a": 1})

@@ -63,6 +63,7 @@ HOST_SKIPS = ballot("h", organizes=True, decision=SKIP)
         (Rules(vote=Vote.ORGANIZER_FIRST), [HOST_SKIPS, B], (None, "vote.organizer_first")),
         (Rules(vote=Vote.ORGANIZER_FIRST), [HOST, ballot("b", decision=SKIP)], ("event-h", None)),
         (Rules(vote=Vote.ORGANIZER_FIRST), [A, ballot("b", decision=SKIP)], ("event-a", None)),
+        (Rules(vote=Vote.ORGANIZER_FIRST), [ballot("a", decision=SKIP), B], ("event-b", None)),
         (
             Rules(vote=Vote.ORGANIZER_FIRST),
             [ballot("h", organizes=True, decision=GONE), B],
