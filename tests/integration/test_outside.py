@@ -93,6 +93,16 @@ def test_what_a_mode_means(host: Host, scheduling: str) -> None:
     assert {"bot_id", "state", "deduplication_key", "join_at"} == set(shown["bot"])
 
 
+def test_a_copy_in_preview_has_no_part_in_the_bot_of_the_others(host: Host) -> None:
+    host.put(ENTITY, {"mode": "preview"})
+    host.invite(people=[ADA, BOB])
+    host.connect(ADA, BOB)
+    (adas,), (bobs,) = host.shown(), host.shown(BOB)
+    assert (True, None) == (adas["decision"]["join"], adas["bot"])
+    assert bobs["bot"] is not None
+    assert 1 == len(host.names())
+
+
 @pytest.mark.parametrize("scheduling", ["managed", "self_managed"])
 def test_only_what_lies_within_the_horizon_has_a_bot(host: Host, scheduling: str) -> None:
     host.put("default", {"scheduling": scheduling, "horizon_hours": 2})
