@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FIRST_RETRY = timedelta(seconds=5)
 LONGEST_RETRY = timedelta(minutes=10)
 HORIZON = "ineligible.horizon"
+REFUSALS = frozenset({"override.off", "denied.opt_out"})
 UNDECIDED = Decision(join=False, reason="undecided")
 
 
@@ -90,13 +91,31 @@ def concerns_copies(before: Meeting | None, after: Meeting) -> bool:
     """The other copies of the meeting must look again: a voice came, went or changed."""
     if before is None:
         return after.meeting_key is not None
-    if after.shared and _side(before) not in {None, _side(after)}:
+    return _gives_way(before, after) or _voice(before) != _voice(after)
+
+
+def swings_vote(before: Meeting | None, after: Meeting, *, around: Surroundings) -> bool:
+    """Whether this change alone gives the meeting another outcome, or may do so unseen.
+
+    Most answers to a large invitation do not, and then nobody else needs to look.
+    """
+    if before is None or not around.copies or before.meeting_key != after.meeting_key:
         return True
-    return _voice(before) != _voice(after)
+    return _gives_way(before, after) or _outcome(before, around) != _outcome(after, around)
+
+
+def _outcome(row: Meeting, around: Surroundings) -> tuple[str | None, str | None]:
+    found = _tally(row, around)
+    return (found.owner.event_id if found.owner else None, found.overruled)
 
 
 def _voice(row: Meeting) -> tuple[object, ...]:
     return (row.decision, row.meeting_key, row.override.choice, row.opted_out)
+
+
+def _gives_way(before: Meeting, after: Meeting) -> bool:
+    """It gave up a bot that it still wants in the other way: others wait for that."""
+    return after.shared and after.verdict.join and _side(before) not in {None, _side(after)}
 
 
 def _side(row: Meeting) -> Scheduling | None:
@@ -255,7 +274,7 @@ def _decide(row: Meeting, around: Surroundings) -> Decision:
     circumstances = Circumstances(
         rules=around.rules,
         override=choice_of(row, around),
-        opted_out=_opted_out(row, around),
+        opted_out=row.opted_out or around.series.opted_out,
         status=status,
         now=around.now,
         owner_email=around.calendar.email if around.calendar else None,
@@ -268,10 +287,6 @@ def choice_of(row: Meeting, around: Surroundings) -> Choice:
     if row.override.choice is Choice.AUTO and around.series.override is not None:
         return around.series.override.choice
     return row.override.choice
-
-
-def _opted_out(row: Meeting, around: Surroundings) -> bool:
-    return row.opted_out or around.series.opted_out
 
 
 def _key(row: Meeting, around: Surroundings) -> str | None:
@@ -288,14 +303,15 @@ def _tally(row: Meeting, around: Surroundings) -> Tally:
 
 def _ballot(row: Meeting, around: Surroundings, *, decision: Decision | None = None) -> Ballot:
     calendar = around.calendar
+    own = decision or _decide(row, around)
     return Ballot(
         event_id=row.event.event_id,
         calendar_id=row.event.calendar_id,
         connected_since=calendar.created_at if calendar else around.now,
         organizes=row.event.owner_is_organizer,
         declined=row.event.owner_answer is Answer.DECLINED,
-        refuses=choice_of(row, around) is Choice.OFF or _opted_out(row, around),
-        decision=decision or _decide(row, around),
+        refuses=own.reason in REFUSALS,
+        decision=own,
         rules=around.rules,
     )
 

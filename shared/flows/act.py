@@ -158,7 +158,10 @@ class Actor:
         turns = list(pool.map(self._take_turn, rows, surroundings))
         self._bus.publish(notice for turn in turns for notice in notices(turn.step))
         met = self._observer.introduce(
-            [Change(turn.step.before, turn.step.after) for turn in turns]
+            [
+                Change(turn.step.before, turn.step.after, around)
+                for turn, around in zip(turns, surroundings, strict=True)
+            ]
         )
         list(pool.map(lambda turn: self._store(turn, met=met), turns))
         return turns

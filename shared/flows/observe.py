@@ -9,7 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.domain.announce import Step, notices
-from shared.domain.consider import Surroundings, concerns_copies, observed, woken
+from shared.domain.consider import (
+    Surroundings,
+    concerns_copies,
+    observed,
+    swings_vote,
+    woken,
+)
 from shared.errors import TransientError
 from shared.flows.neighbours import REQUESTS_IN_FLIGHT, Neighbours
 from shared.storage import Conflict
@@ -37,10 +43,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row before and after; before is None for a new one."""
+    """A row before and after, and what stood around it when that was read.
+
+    `before` is None for a new row.
+    """
 
     before: Meeting | None
     after: Meeting
+    around: Surroundings | None = None
 
     @property
     def event_id(self) -> str:
@@ -51,6 +61,14 @@ class Change:
         """The meetings that it belonged to and belongs to."""
         rows = (self.before, self.after)
         return {row.meeting_key for row in rows if row is not None and row.meeting_key is not None}
+
+    @property
+    def is_heard(self) -> bool:
+        return concerns_copies(self.before, self.after)
+
+    @property
+    def swings_vote(self) -> bool:
+        return self.around is None or swings_vote(self.before, self.after, around=self.around)
 
 
 class Observer:
@@ -84,7 +102,7 @@ class Observer:
                 for entry in page.events
                 if (found := _seen(entry, rows, around=around)) is not None
             ]
-            changes = [Change(each.before, each.after) for each in seen]
+            changes = [Change(each.before, each.after, each.around) for each in seen]
             met = self._introduce(changes, thorough=thorough, pool=pool)
             stored = pool.map(lambda each: self._store(each, met=met), seen)
             return tuple(each for each in stored if each is not None)
@@ -102,12 +120,18 @@ class Observer:
         self, changes: Sequence[Change], *, thorough: bool, pool: Executor
     ) -> frozenset[str]:
         present: dict[str, set[str]] = {}
-        asked: set[str] = set()
+        heard: dict[str, list[Change]] = {}
         for change in changes:
             for key in change.keys:
                 present.setdefault(key, set()).add(change.event_id)
-            if thorough or concerns_copies(change.before, change.after):
-                asked |= change.keys
+                if thorough or change.is_heard:
+                    heard.setdefault(key, []).append(change)
+        # Several changes at once may swing together what none of them does alone.
+        asked = {
+            key
+            for key, voices in heard.items()
+            if thorough or len(voices) > 1 or voices[0].swings_vote
+        }
         found = pool.map(self._stores.meetings.ids_of_key, sorted(asked))
         groups = [present[key] | set(ids) for key, ids in zip(sorted(asked), found, strict=True)]
         met = frozenset().union(*(group for group in groups if len(group) > 1))

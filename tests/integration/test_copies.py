@@ -206,3 +206,41 @@ def test_switched_off_during_the_call_the_bot_leaves() -> None:
     pair.say("host", Choice.OFF)
     pair.stack.run(30)
     assert [] == pair.starts()
+
+
+def test_an_answer_that_swings_nothing_wakes_nobody() -> None:
+    """Most answers to a large invitation; the others' rows are not even written."""
+    stack = Stack()
+    people = [f"p{number}@acme.example" for number in range(12)]
+    accounts = [stack.recall.account(GOOGLE, each) for each in people]
+    events = [add(each, attendees=[GUEST], organizer=HOST) for each in accounts]
+    for each in people:
+        stack.connect(each, entity_id=each)
+    stack.run(30)
+    meetings = stack.stores.meetings
+    before = {each: meetings.get(each) for each in meetings.ids_of_key(_the_key(stack))}
+    accounts[7].set_response(events[7], "declined")
+    stack.run(70, ticks=True)
+    after = {each: meetings.get(each) for each in before}
+    changed = [each for each in before if before[each] != after[each]]
+    assert 1 == len(changed)
+    assert 1 == len(stack.recall.live_bots())
+
+
+def _the_key(stack: Stack) -> str:
+    return str(stack.recall.live_bots()[0].key)
+
+
+def test_two_answers_at_once_swing_together_what_neither_does_alone() -> None:
+    pair = Pair(rules={"vote": "all_agree"})
+    third = pair.stack.recall.account(GOOGLE, "third@acme.example")
+    copy = add(third, attendees=[GUEST], organizer=HOST)
+    pair.calendars["third"] = pair.stack.connect("third@acme.example", entity_id="third")
+    pair.stack.run(10)
+    assert 1 == len(pair.starts())
+    for answer, bots in (("declined", 0), ("accepted", 1)):
+        pair.dana.set_response(pair.events["dana"], answer)
+        third.set_response(copy, answer)
+        pair.stack.run(5)
+        assert bots == len(pair.starts())
+    assert {"base.all"} == set(pair.reasons().values())
