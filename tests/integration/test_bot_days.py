@@ -13,9 +13,6 @@ from infra.local.emulators.recall.switches import Switches
 from shared.domain.meeting import Meeting
 from tests.stack import GOOGLE, START, Stack
 
-# They share what is dear to set up.
-pytestmark = pytest.mark.xdist_group("bot_days")
-
 OWNER = "owner@acme.example"
 GUEST = "guest@globex.example"
 NOON = START + timedelta(hours=3)

@@ -17,9 +17,6 @@ from shared.domain.meeting import Assignment, Meeting
 from tests.deliveries import PAYLOADS, compact, headers, payload
 from tests.stack import GOOGLE, START, WEBHOOK_SECRET, Stack
 
-# They share what is dear to set up.
-pytestmark = pytest.mark.xdist_group("bot_reports")
-
 OWNER = "owner@acme.example"
 GUEST = "guest@globex.example"
 MEET = "https://meet.google.com/qkr-wzpn-abt"
