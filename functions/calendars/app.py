@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
 from secrets import token_urlsafe
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from requests import Session
+
+    from shared.flows.neighbours import Workers
 
 CALLS_IN_FLIGHT = 1
 NEEDED = (
@@ -79,6 +82,7 @@ def compose(
     session: Session,
     clock: Callable[[], datetime],
     chance: Callable[[int], str],
+    workers: Workers = ThreadPoolExecutor,
 ) -> Service:
     """The function's parts; time, chance, and the ways to AWS, Recall and providers are given."""
     settings = require(environment, *NEEDED)
@@ -99,6 +103,7 @@ def compose(
         log=Log("calendars"),
         clock=clock,
         chance=chance,
+        workers=workers,
         public_url=settings["PUBLIC_URL"].rstrip("/"),
         return_urls=listed(environment, "RETURN_URLS"),
         allow_unconfirmed=flag(environment, "ALLOW_UNCONFIRMED"),

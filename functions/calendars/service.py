@@ -12,7 +12,7 @@ from shared.flows.connect import BrowserDoors, ConnectDoors
 from shared.flows.doors import CalendarDoors
 from shared.flows.erase import ErasureDoors
 from shared.flows.meetings import MeetingDoors
-from shared.flows.neighbours import Neighbours
+from shared.flows.neighbours import Neighbours, Workers
 from shared.flows.preview import Previewer
 from shared.flows.rules import RulesDoors
 from shared.observability import Log
@@ -39,6 +39,7 @@ class Service:
     log: Log
     clock: Callable[[], datetime]
     chance: Callable[[int], str]
+    workers: Workers
     public_url: str
     return_urls: tuple[str, ...]
     allow_unconfirmed: bool
@@ -71,12 +72,15 @@ class Service:
         return ErasureDoors(workspace=self.stores.workspace, queue=self.queue)
 
     def previewer(self) -> Previewer:
-        return Previewer(self.stores, Neighbours(self.stores, clock=self.clock))
+        return Previewer(self.stores, self._neighbours())
 
     def meeting_doors(self) -> MeetingDoors:
         return MeetingDoors(
             meetings=self.stores.meetings,
             settings=self.stores.settings,
-            neighbours=Neighbours(self.stores, clock=self.clock),
+            neighbours=self._neighbours(),
             queue=self.queue,
         )
+
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(self.stores, clock=self.clock, workers=self.workers)

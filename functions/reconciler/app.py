@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from requests import Session
+
+    from shared.flows.neighbours import Workers
 
 CALLS_IN_FLIGHT: Final = 1
 CONSENTS_MAX: Final = 50
@@ -126,6 +129,7 @@ def compose(
     session: Session,
     clock: Callable[[], datetime],
     chance: Callable[[int], str],
+    workers: Workers = ThreadPoolExecutor,
 ) -> Service:
     """The function's parts; time, chance, and the ways to AWS and Recall are given."""
     settings = require(environment, *NEEDED)
@@ -147,7 +151,7 @@ def compose(
         recall=recall,
         stores=stores,
         queue=queue,
-        observer=Observer(stores, bus, clock=clock, log=log),
+        observer=Observer(stores, bus, clock=clock, log=log, workers=workers),
         refresh=lambda calendar_id: refresh(doors, calendar_id, now=clock()),
         clock=clock,
         unique=partial(chance, UNIQUE_BYTES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from requests import Session
+
+    from shared.flows.neighbours import Workers
 
 # Fewer than the queue's maxReceiveCount: a doorbell is no dead letter, for the cursor stands
 # still until a sweep succeeds, and the tick rings every minute.
@@ -106,6 +109,7 @@ def compose(
     session: Session,
     clock: Callable[[], datetime],
     chance: Callable[[int], str],
+    workers: Workers = ThreadPoolExecutor,
 ) -> Service:
     """The function's parts; time, chance, and the ways to AWS and Recall are given."""
     settings = require(environment, *NEEDED)
@@ -118,7 +122,7 @@ def compose(
     queue = Queue(client("sqs"), settings["QUEUE_URL"])
     bus = EventBus(client("events"), settings["BUS_NAME"])
     doors = CalendarDoors.over(stores, recall=recall, queue=queue, bus=bus)
-    observer = Observer(stores, bus, clock=clock, log=log)
+    observer = Observer(stores, bus, clock=clock, log=log, workers=workers)
     keeper = Keeper(
         recall, stores.claims, clock=clock, unique=partial(chance, UNIQUE_BYTES), log=log
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
@@ -131,7 +131,7 @@ class Actor:
     def _work(self, fresh: Iterable[Meeting], part: _Slice, *, until: datetime) -> bool:
         """True when nothing is left that is due."""
         waiting = {row.event.event_id: row for row in fresh}
-        with ThreadPoolExecutor(CALLS_IN_FLIGHT) as pool:
+        with self._observer.workers(CALLS_IN_FLIGHT) as pool:
             while self._clock() < until:
                 batch = self._next_batch(waiting, part.turns)
                 if not batch:
@@ -151,7 +151,7 @@ class Actor:
         left = [row for event_id, row in rows.items() if turns[event_id] < TURNS_MAX]
         return sorted(left, key=lambda row: (row.event.start, row.event.event_id))
 
-    def _run_wave(self, wave: Sequence[Meeting], pool: ThreadPoolExecutor) -> list[Turn]:
+    def _run_wave(self, wave: Sequence[Meeting], pool: Executor) -> list[Turn]:
         """Call, tell, store, in this order: a crash in between repeats a harmless call."""
         rows = self._read_again(wave)
         surroundings = self._observer.neighbours.surroundings(rows)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from shared.domain.consider import Copy, Surroundings
 from shared.domain.rules import Rules
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from shared.storage import Stores
 
 REQUESTS_IN_FLIGHT = 8
+
+# How many things may be done at once is asked for; who does them is given.
+Workers: TypeAlias = Callable[[int], Executor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +55,21 @@ class Neighbourhood:
 class Neighbours:
     """Reads calendars, rules, words on series and the other copies of meetings."""
 
-    def __init__(self, stores: Stores, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        clock: Callable[[], datetime],
+        workers: Workers = ThreadPoolExecutor,
+    ) -> None:
+        self.workers = workers
         self._stores = stores
         self._clock = clock
 
     def surroundings(self, rows: Sequence[Meeting]) -> list[Surroundings]:
         """What stands around rows, their other copies included, in the order given."""
         known = {row.event.event_id: row for row in rows}
-        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as pool:
+        with self.workers(REQUESTS_IN_FLIGHT) as pool:
             around = self.of_events([row.event for row in rows], known, pool=pool)
         return [around[row.event.event_id] for row in rows]
 

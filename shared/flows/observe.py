@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.domain.event import ListedEvent
     from shared.domain.meeting import Meeting
     from shared.events import EventBus
+    from shared.flows.neighbours import Workers
     from shared.observability import Log
     from shared.recall import EventPage
     from shared.storage import Stores
@@ -75,9 +76,16 @@ class Observer:
     """Reads around, decides and stores; it never calls Recall."""
 
     def __init__(
-        self, stores: Stores, bus: EventBus, *, clock: Callable[[], datetime], log: Log
+        self,
+        stores: Stores,
+        bus: EventBus,
+        *,
+        clock: Callable[[], datetime],
+        log: Log,
+        workers: Workers = ThreadPoolExecutor,
     ) -> None:
-        self.neighbours = Neighbours(stores, clock=clock)
+        self.neighbours = Neighbours(stores, clock=clock, workers=workers)
+        self.workers = workers
         self._stores = stores
         self._bus = bus
         self._clock = clock
@@ -93,7 +101,7 @@ class Observer:
             self._log.warning("event set aside: malformed", event_id=event_id)
             self._log.count("EventSetAside")
         rows = self._stores.meetings.get_many([entry.event.event_id for entry in page.events])
-        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as pool:
+        with self.workers(REQUESTS_IN_FLIGHT) as pool:
             around = self.neighbours.of_events(
                 [entry.event for entry in page.events], rows, pool=pool
             )
@@ -113,7 +121,7 @@ class Observer:
         The rows named in the answer are to be stored `woken`. The others are woken before: a
         crash in between brings both about again.
         """
-        with ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as pool:
+        with self.workers(REQUESTS_IN_FLIGHT) as pool:
             return self._introduce(changes, thorough=False, pool=pool)
 
     def _introduce(

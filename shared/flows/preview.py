@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ class Previewer:
 
     def preview(self, scope: Scope, document: dict[str, Any], *, now: datetime) -> Preview:
         """CallerError `preview_too_large` above MEETINGS_MAX upcoming meetings."""
-        with ThreadPoolExecutor(READS_IN_FLIGHT) as pool:
+        with self._neighbours.workers(READS_IN_FLIGHT) as pool:
             rows = self._upcoming(scope, now=now, pool=pool)
             near = self._neighbours.neighbourhood(row.event for row in rows)
             then = self._under(near, scope, document=document)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -116,7 +115,7 @@ class Redecider:
             [Change(step.before, step.after) for step in changed if _concerns_others(step)]
         )
         self._bus.publish(notice for step in changed for notice in notices(step))
-        with ThreadPoolExecutor(WRITES_IN_FLIGHT) as pool:
+        with self._observer.workers(WRITES_IN_FLIGHT) as pool:
             away = _copies_elsewhere(arounds, moved) - {row.event.event_id for row in upcoming}
             list(pool.map(lambda event_id: self._wake(event_id, now=now), sorted(away)))
             list(pool.map(lambda step: self._store(step, met=met), changed))
