@@ -110,14 +110,19 @@ class DynamoWorld:
     def installed(self) -> Iterator[DynamoWorld]:
         """Meanwhile every botocore client of DynamoDB asks this world."""
         onward: Callable[..., Answer] = vars(BaseClient)["_make_api_call"]
+        standing = True
 
         def ask(client: Any, operation: str, params: Params) -> Answer:
-            if client.meta.service_model.service_name != "dynamodb":
+            # Whoever patched over this and undoes it late would bring it back.
+            if not standing or client.meta.service_model.service_name != "dynamodb":
                 return onward(client, operation, params)
             return self.answer(client, operation, params=params)
 
         with mock.patch.object(BaseClient, "_make_api_call", ask):
-            yield self
+            try:
+                yield self
+            finally:
+                standing = False
 
     def create_tables(self) -> dict[str, str]:
         """All tables of the project; returns their names under the variables of functions."""
