@@ -166,6 +166,8 @@ class DynamoWorld:
             raise NotImplementedError("capacity of each index")
         call = self._call(operation, params)
         fate = self.faults(call)
+        if fate is Fate.UNPROCESSED and operation != "BatchGetItem":
+            raise ValueError(f"{operation} has no keys to leave out")
         try:
             return self._fulfilled(call, fate, do=lambda: do(self, params))
         except Refusal as refusal:
@@ -219,8 +221,6 @@ class DynamoWorld:
 
     def _shortened(self, call: Call, answer: Answer) -> Answer:
         """At least one key is read: AWS throttles a batch of which it can read none."""
-        if call.operation != "BatchGetItem":
-            raise ValueError(f"{call.operation} has no keys to leave out")
         key_name = self._table(call.table).schema.hash_key
         left = set(self._chance.sample(call.keys, self._chance.randrange(1, len(call.keys))))
         told = answer["Responses"][call.table]
@@ -317,8 +317,12 @@ class DynamoWorld:
         expressions.demand(before)
         if before is None and not change.words & {"SET", "ADD"}:
             raise NotImplementedError("an update of a row that is not there, without a value")
-        item = {table.schema.hash_key: {"S": key}} if before is None else before.item
-        after = table.checked(change.applied(item, expressions.values))
+        if before is None:
+            item = change.applied({table.schema.hash_key: {"S": key}}, expressions.values)
+            after = table.checked(item)
+        else:
+            item = change.applied(before.item, expressions.values)
+            after = table.changed(before, item, touched=change.touched)
         self._write(table, key, row=after)
         return _returned(params, before=before, after=after)
 
@@ -466,7 +470,7 @@ class _View:
         if self._names is None:
             return row
         item = {name: row.item[name] for name in self._names if name in row.item}
-        return _Row(item, settle({"M": item}))
+        return _Row(item, sum(_size(name, item) for name in item))
 
     def _show(self, key: str, row: _Row | None) -> None:
         standing = self._positions.pop(key, None)
@@ -498,6 +502,13 @@ class _Table:
         self.views = {
             index.name: _View(index, key_name=schema.hash_key) for index in schema.indexes
         }
+        limits = [
+            limit
+            for index in schema.indexes
+            for limit in ((index.hash_key, HASH_BYTES_MAX), (index.range_key, RANGE_BYTES_MAX))
+        ]
+        # Of a key with two uses the stricter limit holds.
+        self._index_keys = sorted(set(limits))
 
     def key(self, given: Item) -> str:
         if given.keys() != {self.schema.hash_key} or not _is_text(given[self.schema.hash_key]):
@@ -512,19 +523,21 @@ class _Table:
 
     def checked(self, item: Item) -> _Row:
         """The row, unless DynamoDB cannot hold it; `item` is put into its notation."""
-        # An item's own map costs nothing, and a name no byte besides itself.
-        size = settle({"M": item}) - 3 - len(item)
+        return self._fitting(item, sum(_size(name, item) for name in item))
+
+    def changed(self, before: _Row, item: Item, *, touched: frozenset[str]) -> _Row:
+        """As `checked`, where only `touched` differs from the row before."""
+        grown = sum(_size(name, item) - _size(name, before.item) for name in touched)
+        return self._fitting(item, before.size + grown)
+
+    def _fitting(self, item: Item, size: int) -> _Row:
         if size > ITEM_BYTES_MAX:
             raise invalid("Item size has exceeded the maximum allowed size")
-        for index in self.schema.indexes:
-            for name, most in (
-                (index.hash_key, HASH_BYTES_MAX),
-                (index.range_key, RANGE_BYTES_MAX),
-            ):
-                if name in item:
-                    if not _is_text(item[name]):
-                        raise invalid(f"Type mismatch for Index Key {name} Expected: S")
-                    _key_text(item[name]["S"], most)
+        for name, most in self._index_keys:
+            if name in item:
+                if not _is_text(item[name]):
+                    raise invalid(f"Type mismatch for Index Key {name} Expected: S")
+                _key_text(item[name]["S"], most)
         return _Row(item, size)
 
 
@@ -643,6 +656,12 @@ def _hash_wanted(index: Index | None, wanted: Condition, *, values: Values) -> s
 def _refuse_keys(index: Index, matching: Condition) -> None:
     if any(each.path in {(index.hash_key,), (index.range_key,)} for each in matching.clauses):
         raise invalid("Filter Expression can only contain non-primary key attributes")
+
+
+def _size(name: str, item: Item) -> int:
+    """Of an attribute with its name, which DynamoDB counts too; nothing of one not there."""
+    value = item.get(name)
+    return 0 if value is None else len(name.encode()) + settle(value, level=2)
 
 
 def _is_text(value: Value) -> bool:

@@ -24,7 +24,7 @@ Test = Callable[[Item, Values], bool]
 Operand = Callable[[Item, Values], Value | None]
 Action = Callable[[Item, Item, Values], None]
 
-TOKEN: Final = re.compile(r"\s*([#:]\w+|[A-Za-z_]\w*|<>|<=|>=|[=<>()+\-,.\[\]])|\s*$|(.)")
+TOKEN: Final = re.compile(r"\s*([#:]\w+|[A-Za-z_]\w*|\d+|<>|<=|>=|[=<>()+\-,.\[\]])|\s*$|(.)")
 ORDERED: Final = frozenset({"S", "N", "B"})
 SETS: Final = frozenset({"SS", "NS", "BS"})
 COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
