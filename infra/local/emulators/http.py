@@ -88,7 +88,7 @@ class WorldAdapter(BaseAdapter):
         asked = _asked(request)
         fault = self.faults(asked) if self.faults else None
         answer = self._handle(asked) if fault is None else self._fail(fault, asked)
-        return _answered(request, answer)
+        return answered(request, answer)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -131,7 +131,8 @@ def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def _answered(request: requests.PreparedRequest, answer: Response) -> requests.Response:
+def answered(request: requests.PreparedRequest, answer: Response) -> requests.Response:
+    """The answer as `requests` hands it to its caller."""
     raw = HTTPResponse(
         body=io.BytesIO(answer.body),
         headers=dict(answer.headers),

@@ -21,12 +21,12 @@ def at_rest(world: WorldFacts) -> list[str]:
     by_event = {one.event_id: meeting for meeting in meetings for one in meeting.copies}
     found = [line for meeting in meetings for line in _meeting_at_rest(world, meeting)]
     found += [line for bot in _live(world) for line in _bot_at_rest(bot, by_event)]
-    return found + always(world)
+    return found + _doubles(world, waiting=True) + _shared(world) + _against_words(world)
 
 
 def always(world: WorldFacts) -> list[str]:
     """Never two bots for a meeting, never one for two tenants, none made against a word."""
-    return _doubles(world) + _shared(world) + _against_words(world)
+    return _doubles(world, waiting=False) + _shared(world) + _against_words(world)
 
 
 def _live(world: WorldFacts) -> list[BotFact]:
@@ -97,8 +97,12 @@ def _overstayed(bot: BotFact, served: list[MeetingFact]) -> list[str]:
     return []
 
 
-def _doubles(world: WorldFacts) -> list[str]:
-    """Two live bots with one key of Recall's, or in one room at one minute for one tenant."""
+def _doubles(world: WorldFacts, *, waiting: bool) -> list[str]:
+    """Two live bots with one key, or in one room at one minute for one tenant.
+
+    On the way from one key to the next, bots of both may wait for a moment: copies go over one
+    by one, and a bot may follow its event's new link by itself. They never sit there together.
+    """
     scopes = {
         one.event_id: meeting.key.scope for meeting in wanted(world) for one in meeting.copies
     }
@@ -110,7 +114,15 @@ def _doubles(world: WorldFacts) -> list[str]:
         for bots in places.values()
         for one, other in combinations(bots, 2)
         if _share(one, other, scopes, changing=world.dedupe_changing)
+        and (waiting or _is_double_now(one, other))
     ]
+
+
+def _is_double_now(one: BotFact, other: BotFact) -> bool:
+    same_key = one.deduplication_key is not None and (
+        one.deduplication_key == other.deduplication_key
+    )
+    return same_key or (one.state == "in_call" and other.state == "in_call")
 
 
 def _share(one: BotFact, other: BotFact, scopes: dict[str, str], *, changing: bool) -> bool:

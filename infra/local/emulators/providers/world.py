@@ -128,6 +128,11 @@ class ProviderWorld:
         permission = self._ledger.grant(account, scopes=scopes, refreshable=True)
         return self._ledger.new_refresh_token(permission)
 
+    def issued(self) -> list[str]:
+        """Every code and token handed out so far, dead ones included."""
+        ledger = self._ledger
+        return [*ledger.codes, *ledger.refresh_tokens, *ledger.access_tokens]
+
     def resolve(
         self, refresh_token: str, *, client_id: str, client_secret: str
     ) -> tuple[str, str] | None:

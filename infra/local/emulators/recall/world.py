@@ -266,9 +266,9 @@ class RecallWorld:
         """Do everything due by now, deliveries included; returns how many deliveries went out."""
         with self._sending:
             sent = 0
-            while batch := self._due_messages():
+            while batch := self.due_messages():
                 for message in batch:
-                    self._attempt(message)
+                    self.attempt(message)
                     sent += 1
             return sent
 
@@ -294,12 +294,14 @@ class RecallWorld:
         while not self._stop.wait(POLL_SECONDS):
             self.run_due()
 
-    def _due_messages(self) -> list[Message]:
+    def due_messages(self) -> list[Message]:
+        """Webhooks to attempt now; each must be given to `attempt`."""
         with self.core.lock:
             self.core.settle()
             return self.webhooks.due(self.core.clock.now())
 
-    def _attempt(self, message: Message) -> None:
+    def attempt(self, message: Message) -> None:
+        """Deliver a webhook once, and plan the next attempt when nobody took it."""
         with self.core.lock:
             delivery = self.webhooks.delivery(message)
             deliver = self.webhooks.deliver

@@ -1,0 +1,121 @@
+"""One seed, one story: a world, its climate, its people, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from random import Random
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+from infra.local.emulators.recall.switches import Switches
+from tests.simulation import log_lines
+from tests.simulation.climate import Climate, drawn
+from tests.simulation.judge import Judge
+from tests.simulation.people import Cast
+from tests.simulation.world import GOOGLE, OUTLOOK, START, World
+
+FAULTS_SECONDS: Final = 720.0
+# Six minutes of grace for copies that move apart, and a tick to notice that it is over.
+CALM_SECONDS: Final = 540.0
+SETTLE_SECONDS: Final = 120.0
+SWITCHED: Final = 0.08
+# Not open points of Recall's, or no way to be right in them.
+FIXED: Final = frozenset(
+    {
+        "calendars_page_size", "bots_page_size", "events_page_size", "next_host",
+        "webhook_headers", "refuse_unknown_parameters", "retry_after_on_507",
+        "status_detail_field", "status_sub_code_field", "credentials_checked_on_create",
+        "duplicate_calendars", "webhooks_unordered",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a seed went; `faults` counts what befell it, by kind."""
+
+    seed: str
+    violations: tuple[str, ...]
+    story: tuple[str, ...]
+    faults: dict[str, int] = field(default_factory=dict)
+    calls: int = 0
+    bots: int = 0
+
+
+def play(seed: int | str) -> Outcome:
+    """From START on: people act while things fail, then all is calm, then it must be right."""
+    chance = Random(f"{seed}/setting")  # noqa: S311  a simulation wants repeatable chance
+    end = START + timedelta(seconds=FAULTS_SECONDS)
+    climate = drawn(chance, start=START, end=end)
+    world = World(
+        seed,
+        climate,
+        switches=_switches(chance, unordered=climate.webhooks_unordered),
+        feed_mode=chance.choice(["workspace"] * 5 + ["calendar"]),
+    )
+    with log_lines.captured() as lines, world.open():
+        cast = Cast(world, world.chance("people"))
+        judge = Judge(world, cast)
+        _people(cast, chance)
+        _acts(cast, chance)
+        world.run(FAULTS_SECONDS)
+        world.calm()
+        world.run(SETTLE_SECONDS)
+        if world.queue.dead:
+            world.tell(f"an operator redrives {world.redrive()} dead letters, each twice")
+        world.run(CALM_SECONDS)
+        judge.rest()
+        judge.read(lines())
+    return Outcome(
+        seed=str(seed),
+        violations=tuple(world.violations),
+        story=(f"{climate}", *world.story),
+        faults=world.weather.faults,
+        calls=len(world.recall.calls),
+        bots=len(world.recall.bots),
+    )
+
+
+def _people(cast: Cast, chance: Random) -> None:
+    tenants = chance.choice([1, 1, 2])
+    for number in range(chance.randint(1, 4)):
+        cast.add(f"t{number % tenants}", f"u{number}", chance.choice([GOOGLE, OUTLOOK]))
+    for person in cast.people:
+        cast.at(chance.uniform(0, 60), partial(cast.connect, person))
+
+
+def _acts(cast: Cast, chance: Random) -> None:
+    for _ in range(chance.randint(1, 5)):
+        cast.at(chance.uniform(0, 400), cast.invite)
+    person: Callable[[], Any] = lambda: chance.choice(cast.people)  # noqa: E731
+    usual = [cast.edit, cast.edit, cast.edit, cast.invite, cast.override, cast.rule]
+    rare: list[Callable[[], object]] = [
+        cast.transfer,
+        cast.opt_out,
+        partial(cast.revoke, person()),
+        partial(cast.disconnect, person()),
+        partial(cast.erase, person()),
+        cast.rotate,
+    ]
+    for _ in range(chance.randint(2, 8)):
+        acts = rare if chance.random() < 0.2 else usual
+        cast.at(chance.uniform(60, FAULTS_SECONDS), chance.choice(acts))
+
+
+def _switches(chance: Random, *, unordered: bool) -> Switches:
+    """What nobody outside the vendor knows for sure, this way or that."""
+    said: dict[str, Any] = {"webhooks_unordered": unordered}
+    for name, kind in get_type_hints(Switches).items():
+        if name in FIXED or chance.random() >= SWITCHED:
+            continue
+        if kind is bool:
+            said[name] = not getattr(Switches(), name)
+        elif get_origin(kind) is Literal:
+            said[name] = chance.choice(get_args(kind))
+    return Switches(**said)
+
+
+def calm_climate() -> Climate:
+    return Climate()
