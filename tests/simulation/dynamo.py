@@ -32,7 +32,8 @@ from tests.simulation.values import Item, Refusal, Value, invalid, private, sett
 
 Params = dict[str, Any]
 Answer = dict[str, Any]
-Position = tuple[str, int, str]
+# Hash key, range key, and a place among equals.
+Position = tuple[str, str, int, str]
 
 ITEM_BYTES_MAX: Final = 400 * 1024
 PAGE_BYTES_MAX: Final = 1024 * 1024
@@ -404,7 +405,7 @@ class _View:
     def __init__(self, index: Index | None, *, key_name: str) -> None:
         self.index = index
         self.rows: dict[str, _Row] = {}
-        self._positions: dict[str, tuple[str, Position]] = {}
+        self._positions: dict[str, Position] = {}
         self._order: dict[str, list[Position]] = {}
         self._key_name = key_name
         self._names = _projected(index, key_name)
@@ -415,15 +416,18 @@ class _View:
 
     def tell(self, key: str, row: _Row | None, *, at: datetime) -> None:
         """To be seen from `at` on; of one row news never overtake each other."""
-        row = self._projection(row)
         told = self._told.get(key)
-        if row is None and told is None:
-            return
-        if row is not None and told is not None and row.item == told.item:
-            return
-        if row is None:
+        item = None if row is None else self._projection(row.item)
+        if item is None or row is None:
+            if told is None:
+                return
+            row = None
             del self._told[key]
         else:
+            if told is not None and item == told.item:
+                return
+            if item is not row.item:
+                row = _Row(item, sum(_size(name, item) for name in item))
             self._told[key] = row
         self._last[key] = at = max(at, self._last.get(key, at))
         self._count += 1
@@ -442,7 +446,7 @@ class _View:
             if not forward and place and order[place - 1] == self._position(start):
                 place -= 1
             order = order[place:] if forward else order[:place]
-        for _, _, key in order if forward else reversed(order):
+        for *_, key in order if forward else reversed(order):
             yield self.rows[key]
 
     def start(self, given: Item, value: str) -> Item:
@@ -461,35 +465,37 @@ class _View:
     def start_at(self, row: _Row) -> Item:
         return {name: dict(row.item[name]) for name in sorted(self.start_names())}
 
-    def _projection(self, row: _Row | None) -> _Row | None:
+    def _projection(self, item: Item) -> Item | None:
         """A sparse index holds rows with both of its keys."""
-        if row is None or self.index is None:
-            return row
-        if self.index.hash_key not in row.item or self.index.range_key not in row.item:
+        if self.index is None:
+            return item
+        if self.index.hash_key not in item or self.index.range_key not in item:
             return None
         if self._names is None:
-            return row
-        item = {name: row.item[name] for name in self._names if name in row.item}
-        return _Row(item, sum(_size(name, item) for name in item))
+            return item
+        return {name: item[name] for name in self._names if name in item}
 
     def _show(self, key: str, row: _Row | None) -> None:
-        standing = self._positions.pop(key, None)
-        if standing is not None:
-            value, position = standing
-            self._order[value].remove(position)
-            del self.rows[key]
-        if row is not None:
-            value = THE_TABLE if self.index is None else row.item[self.index.hash_key]["S"]
-            position = self._position(row.item)
-            insort(self._order.setdefault(value, []), position)
-            self._positions[key] = value, position
+        standing = self._positions.get(key)
+        fresh = None if row is None else self._position(row.item)
+        if standing != fresh:
+            if standing is not None:
+                self._order[standing[0]].remove(standing)
+                del self._positions[key]
+            if fresh is not None:
+                insort(self._order.setdefault(fresh[0], []), fresh)
+                self._positions[key] = fresh
+        if row is None:
+            self.rows.pop(key, None)
+        else:
             self.rows[key] = row
 
     def _position(self, item: Item) -> Position:
         """Rows with the same range key, and those of a table, come in an order of no meaning."""
         key = item[self._key_name]["S"]
-        within = "" if self.index is None else item[self.index.range_key]["S"]
-        return within, *_place(key)
+        if self.index is None:
+            return THE_TABLE, "", *_place(key)
+        return item[self.index.hash_key]["S"], item[self.index.range_key]["S"], *_place(key)
 
 
 class _Table:
@@ -497,7 +503,7 @@ class _Table:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self.truth = _Truth(schema.hash_key)
+        self.truth = _Truth(None, key_name=schema.hash_key)
         self.stale = _View(None, key_name=schema.hash_key)
         self.views = {
             index.name: _View(index, key_name=schema.hash_key) for index in schema.indexes
@@ -544,14 +550,8 @@ class _Table:
 class _Truth(_View):
     """What was written, at once."""
 
-    def __init__(self, key_name: str) -> None:
-        super().__init__(None, key_name=key_name)
-
     def tell(self, key: str, row: _Row | None, *, at: datetime) -> None:
-        if row is not None and key in self.rows:
-            self.rows[key] = row
-        else:
-            self._show(key, row)
+        self._show(key, row)
 
 
 class _Expressions:

@@ -58,7 +58,7 @@ def _plain(given: Any) -> Any:
 def settle(value: Value, *, level: int = 1) -> int:
     """The bytes a value takes; numbers and sets in it are put the way DynamoDB returns them.
 
-    Raises Refusal for what it would not hold. Of an item, give {"M": item}.
+    Raises Refusal for what it would not hold. `level`: how deep it stands, the row being 1.
     """
     try:
         ((kind, content),) = value.items()
