@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.calendar import (
     Calendar,
@@ -35,6 +35,7 @@ from shared.recall.errors import NotFound
 from shared.storage.calendars import CalendarChanges, CalendarStore
 
 DELETED_AT_RECALL = "deleted_at_recall"
+CONNECT_LASTS_AT_MOST = timedelta(minutes=2)
 MERGED = "merged"
 ACCOUNT_MISMATCH = "account_mismatch"
 MEETING_PAGES_MAX = 50
@@ -285,7 +286,10 @@ def _name_account(
     key = account_key(
         calendar.tenant_id, calendar.entity_id, platform=calendar.platform, email=email
     )
-    claim = doors.accounts.claim(key, claim_id=calendar.calendar_id, now=now)
+    # This calendar is there already: no Create follows that somebody else's could double.
+    claim = doors.accounts.claim(
+        key, claim_id=calendar.calendar_id, now=now, left_after=CONNECT_LASTS_AT_MOST
+    )
     if claim.calendar_id is None and claim.claim_id != calendar.calendar_id:
         return calendar  # somebody is connecting this account now; the next refresh sees it
     if claim.calendar_id in {None, calendar.calendar_id}:

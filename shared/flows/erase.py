@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.erasure import WAITING_MAX, Erasure, Erasures
@@ -28,6 +28,7 @@ SESSIONS_PAGE = 100
 # Of a hundred rows each, so that a step ends within seconds.
 PAGES_PER_STEP = 5
 BUSY_RETRY_SECONDS = 30
+INDEXES_LAG_AT_MOST = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,9 @@ class Eraser:
         if erasure != before:
             self._note(erasure)
         calendar = self._next_calendar(erasure)
+        if calendar is None and self._clock() < erasure.asked_at + INDEXES_LAG_AT_MOST:
+            message = "What was stored a moment ago may not be in the indexes yet."
+            raise TransientError("erasure_too_fresh", message)
         if calendar is None:
             self._finish(erasure)
             return

@@ -53,13 +53,20 @@ class AccountStore:
         row = self._table.get(account_key)
         return None if row is None else _claim(row)
 
-    def claim(self, account_key: str, *, claim_id: str, now: datetime) -> Claim:
+    def claim(
+        self,
+        account_key: str,
+        *,
+        claim_id: str,
+        now: datetime,
+        left_after: timedelta = CLAIM_LIFE,
+    ) -> Claim:
         """Claims the account unless it is claimed; returns whichever claim stands.
 
-        A claim that got no calendar within CLAIM_LIFE was left by a crash and is taken over.
+        A claim that got no calendar within `left_after` was left by a crash and is taken over.
         """
         row = AccountRow(account_key=account_key, claim_id=claim_id, claimed_at=now)
-        free = AccountRow.account_key.does_not_exist() | _left_behind(now)
+        free = AccountRow.account_key.does_not_exist() | _left_behind(now - left_after)
         for _ in range(CLAIM_ATTEMPTS_MAX):
             try:
                 self._table.put(row, condition=free)
@@ -85,9 +92,9 @@ class AccountStore:
         return True
 
 
-def _left_behind(now: datetime) -> Condition:
+def _left_behind(since: datetime) -> Condition:
     undated = AccountRow.claimed_at.does_not_exist()
-    old = undated | (AccountRow.claimed_at < now - CLAIM_LIFE)
+    old = undated | (AccountRow.claimed_at < since)
     left: Condition = AccountRow.calendar_id.does_not_exist() & old
     return left
 

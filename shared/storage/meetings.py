@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
@@ -42,6 +44,7 @@ YES: Final = "1"
 SERIES_MAX: Final = 500
 COPIES_MAX: Final = 100
 DUE_EVALUATED: Final = 1_000
+LATELY_MAX: Final = 500
 
 # A row must stay below DynamoDB's 400 KB: the lists and texts that others fill are cut.
 ATTENDEES_MAX: Final = 500
@@ -86,6 +89,29 @@ class MeetingRow(Model):
     expires_at = EpochAttribute()
 
 
+class LatelyKeyed:
+    """Which events this process stored under a meeting key, the last LATELY_MAX of them.
+
+    The index learns of a row a moment later, and the copies of one meeting come together. Hints
+    only, like those of the index: whoever asks reads the rows.
+    """
+
+    def __init__(self) -> None:
+        self._written: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._writing = Lock()
+
+    def note(self, meeting_key: str, event_id: str) -> None:
+        with self._writing:
+            self._written[meeting_key, event_id] = None
+            self._written.move_to_end((meeting_key, event_id))
+            if len(self._written) > LATELY_MAX:
+                self._written.popitem(last=False)
+
+    def of(self, meeting_key: str) -> list[str]:
+        with self._writing:
+            return [event_id for key, event_id in self._written if key == meeting_key]
+
+
 class MeetingStore:
     """Meetings in and out; see Table for what every method may raise.
 
@@ -95,6 +121,7 @@ class MeetingStore:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._table = Table(MeetingRow, connection=connection, name=name, schema=MEETINGS)
+        self._lately = LatelyKeyed()
 
     def get(self, event_id: str) -> Meeting | None:
         row = self._table.get(event_id)
@@ -110,6 +137,8 @@ class MeetingStore:
         """
         version = (meeting.version or 0) + 1
         self._table.put(_row(meeting, version=version), condition=_unchanged(meeting))
+        if meeting.meeting_key is not None:
+            self._lately.note(meeting.meeting_key, meeting.event.event_id)
         return replace(meeting, version=version)
 
     def due(self, *, now: datetime, limit: int) -> list[Meeting]:
@@ -156,10 +185,11 @@ class MeetingStore:
         return [_meeting(row) for row in rows if row.meeting_key == meeting_key]
 
     def ids_of_key(self, meeting_key: str, *, limit: int = COPIES_MAX) -> list[str]:
-        """Event ids of those copies, from the index alone."""
+        """Event ids of those copies, from the index and from what was written here lately."""
         if not 0 < len(meeting_key.encode()) <= INDEX_KEY_BYTES_MAX:
             return []
-        return self._hints(Selection(index="by_key", value=meeting_key), limit=limit)
+        indexed = self._hints(Selection(index="by_key", value=meeting_key), limit=limit)
+        return list(dict.fromkeys([*indexed, *self._lately.of(meeting_key)]))
 
     def set_override(self, event_id: str, override: Override, *, now: datetime) -> Meeting | None:
         """Sets a person's word and makes the meeting due, in one statement; None when gone."""

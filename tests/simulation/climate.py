@@ -69,7 +69,8 @@ def drawn(chance: Random, *, start: datetime, end: datetime) -> Climate:
         stale=chance.choice([0.0, 0.3]),
         slow=rate() / 4,
         cold=chance.choice([0.0, 0.1, 0.5]),
-        index_lag=chance.choice([0.0, 0.5, 3.0]),
+        # Sweeps are two seconds apart, and an index is never that late.
+        index_lag=chance.choice([0.0, 0.5, 1.8]),
         recall_ahead=chance.choice([0.0, chance.uniform(-120, 120)]),
         skew=chance.choice([0.0, 0.5]),
         webhooks_lost=chance.choice([0.0, 0.0, 0.2, 1.0]),

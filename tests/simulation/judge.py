@@ -73,9 +73,14 @@ class Judge:
         for calendar_id in listed - theirs.keys():
             self._world.never(f"calendar {calendar_id} is listed and gone at Recall")
         for person in self._cast.people:
+            left = self._of(person, listed)
             if person.calendar_id is not None and person.calendar_id not in listed:
-                self._world.never(f"{person.email} was told of a calendar that is gone")
-            if person.calendar_id is None and person.erased and self._of(person, listed):
+                # Two connects of one account become one; the notice says so.
+                if person.calendar_id not in self._told_deleted() or not left:
+                    self._world.never(f"{person.email} was told of a calendar that is gone")
+            if len(left) > 1:
+                self._world.never(f"{person.email} has {len(left)} calendars")
+            if person.erased and left:
                 self._world.never(f"{person.email} is erased, and a calendar is left")
 
     def _listed(self) -> set[str]:
@@ -86,6 +91,10 @@ class Judge:
         )
         self._world.run(LOOK_SECONDS)
         return {each["calendar_id"] for each in found if each["status_reason"] != DELETED}
+
+    def _told_deleted(self) -> set[str]:
+        notices = self._world.bus.notices
+        return {detail["calendar_id"] for name, detail in notices if name == "calendar.deleted"}
 
     def _of(self, person: Person, listed: set[str]) -> list[str]:
         shown = self._world.recall.calendars
@@ -128,22 +137,25 @@ class Judge:
         )
 
     def _calendar_facts(self) -> tuple[CalendarFact, ...]:
-        found = []
-        for person in self._cast.people:
-            shown = self._world.recall.calendars.get(person.calendar_id or "")
-            if shown is not None:
-                found.append(
-                    CalendarFact(
-                        calendar_id=shown.id,
-                        tenant_id=person.tenant_id,
-                        entity_id=person.entity_id,
-                        platform=person.platform,
-                        email=person.email,
-                        connected=shown.status != "disconnected",
-                        created_at=shown.created_at,
-                    )
-                )
-        return tuple(found)
+        """Whose a calendar is, Recall knows from the provider; every person has one address."""
+        people = {(each.platform, each.email): each for each in self._cast.people}
+        owned = [
+            (shown, people.get((shown.platform, shown.platform_email or "")))
+            for shown in self._world.recall.calendars.values()
+        ]
+        return tuple(
+            CalendarFact(
+                calendar_id=shown.id,
+                tenant_id=person.tenant_id,
+                entity_id=person.entity_id,
+                platform=person.platform,
+                email=person.email,
+                connected=shown.status != "disconnected",
+                created_at=shown.created_at,
+            )
+            for shown, person in owned
+            if person is not None
+        )
 
     def _words(self) -> tuple[WordFact, ...]:
         said = [
