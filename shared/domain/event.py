@@ -87,7 +87,21 @@ def owned_by(event: Event, email: str | None) -> Event:
         return event
     own = canonical(email)
     organizes = event.owner_is_organizer or canonical(event.organizer_email or "") == own
-    return replace(event, attendees=_marked(event, own), owner_is_organizer=organizes)
+    return replace(
+        event,
+        attendees=_marked(event, own),
+        owner_is_organizer=organizes,
+        owner_answer=_answered(event, own),
+    )
+
+
+def _answered(event: Event, own: str) -> Answer:
+    """Google tells the answer with the attendee only: unmarked, it is that of the address."""
+    marked = any(each.is_owner for each in event.attendees)
+    if event.platform is not Platform.GOOGLE or event.owner_answer is not Answer.NONE or marked:
+        return event.owner_answer
+    found = (each.answer for each in event.attendees if canonical(each.email) == own)
+    return next(found, event.owner_answer)
 
 
 def _marked(event: Event, own: str) -> tuple[Attendee, ...]:
