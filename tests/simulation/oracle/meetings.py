@@ -159,7 +159,7 @@ def _named(template: str, owner: Voter) -> str:
         if not value:
             template = re.sub(rf"\W*{{{name}}}$|^{{{name}}}\W*", "", template)
     filled = re.sub(r"{(owner|tenant|title)}", lambda found: values[found[1]], template)
-    return filled.strip()[:100].strip()
+    return filled.strip()[:100].strip() or "Notetaker"
 
 
 def _unsettled(world: WorldFacts, copies: list[Voter]) -> str | None:

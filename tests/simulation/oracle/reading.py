@@ -71,7 +71,8 @@ class Copy:
 
 def read(copy: CopyFact, calendar: CalendarFact) -> Copy:
     raw = copy.shown.get("raw") or {}
-    reader = _google if calendar.platform == "google_calendar" else _microsoft
+    platform = copy.shown.get("platform") or calendar.platform
+    reader = _google if platform == "google_calendar" else _microsoft
     own = reader(raw, address(calendar.email))
     link = copy.shown.get("meeting_url") or None
     updated = copy.shown.get("updated_at")
