@@ -376,6 +376,7 @@ HIDDEN = copy(
 MISSING = copy(raw={"organizer": {"email": DANA}, "attendees": []})
 OMITTED = copy(raw={**HOSTED, "attendees": [ME, other(DANA)], "attendeesOmitted": True})
 SOLO = copy(raw={**HOSTED, "attendees": [ME]})
+HIDING = copy(raw={**HOSTED, "attendees": [ME, other(DANA)], "guestsCanSeeOtherGuests": False})
 OUTSIDER_DECLINED = copy(
     raw={"organizer": {"email": DANA}, "attendees": [other(DANA), other(GUEST, "declined"), ME]}
 )
@@ -413,6 +414,8 @@ SHARED_CALENDAR = copy(
         ("internal", SHARED_CALENDAR, (True, "base.internal")),
         ("internal", HIDDEN, (False, "audience_unknown")),
         ("internal", SOLO, (False, "base.internal")),
+        # Hidden from the guests, and not from who invites them.
+        ("internal", HIDING, (True, "base.internal")),
         ("organizer", copy(), (False, "base.organizer")),
         ("organizer", copy(raw={"organizer": {"email": OWNER.upper()}}), (True, "base.organizer")),
         ("organizer", copy(raw={**HOSTED, "attendees": [other(GUEST)]}), (True, "base.organizer")),
@@ -738,8 +741,14 @@ SAME_ROOMS = [
         "https://us06web.zoom.us/j/81234567890#success",
     ),
     ("https://us02web.zoom.us/j/91234567890",),
-    ("https://acme.zoom.us/my/dana", "https://acme.zoom.us/my/Dana?pwd=1"),
-    (MEET, "http://meet.google.com/QKR-WZPN-ABT?authuser=1&pli=1", MEET + "/"),
+    ("https://acme.zoom.us/my/dana", "https://acme.zoom.us/my/dana?pwd=1"),
+    ("https://globex.zoom.us/my/dana",),
+    (
+        MEET,
+        "http://meet.google.com/QKR-WZPN-ABT?authuser=1&pli=1",
+        MEET + "/",
+        "https://meet.google.com/qkrwzpnabt",
+    ),
     ("https://meet.google.com/tpc-rdqo-vhs",),
     (
         f"https://teams.microsoft.com/l/meetup-join/{THREAD}/0?context=%7b%22Tid%22%3a%221%22%7d",
@@ -750,11 +759,11 @@ SAME_ROOMS = [
         "https://teams.live.com/meet/9876543210123?p=AbC",
         "https://teams.live.com/meet/9876543210123",
     ),
-    ("https://example.webex.com/meet/dana", "https://example.webex.com/meet/Dana?x=1"),
+    ("https://example.webex.com/meet/dana", "https://example.webex.com/meet/dana?x=1"),
     ("https://other.webex.com/meet/dana",),
     (
         "https://example.webex.com/example/j.php?MTID=m5f2c",
-        "https://example.webex.com/other/j.php?foo=1&mtid=m5f2c",
+        "https://example.webex.com/example/j.php?foo=1&mtid=m5f2c",
     ),
     ("https://example.webex.com/example/j.php?MTID=m5f2d",),
     (
@@ -764,6 +773,9 @@ SAME_ROOMS = [
     ),
     ("https://rooms.example/a?x=1&y=2", "https://ROOMS.example/a/?y=2&x=1"),
     ("https://rooms.example/b?x=1&y=2",),
+    ("https://teams.microsoft.com/l/meetup-join/19:general@thread.tacv2/1614000000000",),
+    ("https://teams.microsoft.com/l/meetup-join/19:general@thread.tacv2/1614000000001",),
+    ("https://teams.microsoft.com/meet/2345678901234?p=x",),
 ]
 
 

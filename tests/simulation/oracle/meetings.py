@@ -153,13 +153,13 @@ def _named(template: str, owner: Voter) -> str:
     values = {
         "owner": (calendar.email or "").strip().partition("@")[0] or calendar.entity_id,
         "tenant": calendar.tenant_id,
-        "title": " ".join(owner.copy.title.split()),
+        "title": owner.copy.title.strip(),
     }
     for name, value in values.items():
         if not value:
             template = re.sub(rf"\W*{{{name}}}$|^{{{name}}}\W*", "", template)
     filled = re.sub(r"{(owner|tenant|title)}", lambda found: values[found[1]], template)
-    return filled.strip()[:100].strip() or "Notetaker"
+    return " ".join(filled.split())[:100].strip() or "Notetaker"
 
 
 def _unsettled(world: WorldFacts, copies: list[Voter]) -> str | None:
