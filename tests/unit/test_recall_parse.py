@@ -199,6 +199,23 @@ def test_an_answer_is_the_owner_s_by_its_address(number, marks, answer):
     assert answer is owned_by(event, "owner@acme.example").owner_answer
 
 
+def test_an_unmarked_organizer_may_decline():
+    attendees = [{"email": "owner@acme.example", "responseStatus": "declined"}]
+    event = listed("01", attendees=attendees).event
+
+    assert (True, Answer.ACCEPTED) == (event.owner_is_organizer, event.owner_answer)
+    assert Answer.DECLINED is owned_by(event, "owner@acme.example").owner_answer
+
+
+def test_who_is_marked_organizes_under_that_address_too():
+    attendees = [{"email": "alias@acme.example", "self": True, "responseStatus": "accepted"}]
+    event = listed("01", attendees=attendees, organizer={"email": "Alias@acme.example"}).event
+
+    assert not event.owner_is_organizer
+    assert owned_by(event, None).owner_is_organizer
+    assert owned_by(event, "owner@acme.example").owner_is_organizer
+
+
 def test_the_answer_of_a_marked_owner_stands():
     attendees = [
         {"email": "alias@acme.example", "responseStatus": "needsAction", "self": True},
