@@ -110,7 +110,7 @@ def _meeting(dice: Dice) -> dict[str, Any]:
         "minutes": dice.usual(45, 0, 10, 20, 90, 26 * 60),
         "link": link,
         "meeting_platform": platform,
-        "organizer": dice.pick((*OWNERS, *GUESTS[:4], None, ROOMS[1])),
+        "organizer": dice.pick((*OWNERS, *GUESTS[:4], None, ROOMS[1], "alias@acme.example")),
         "guests": [guest for guest in GUESTS if dice.random.random() < dice.pick((0.2, 0.5))],
         "uid": dice.pick(("abc@google.com", "abc_R20270210T090000@google.com", "uid-1@x.example")),
         "recurs": dice.pick((True, False)),
@@ -161,7 +161,8 @@ def _google(dice: Dice, calendar: CalendarFact, meeting: dict[str, Any]) -> dict
         for guest in meeting["guests"]
     ]
     organizes = meeting["organizer"] == calendar.email
-    own = {"email": owner, "responseStatus": dice.usual("accepted", *answers)}
+    alias = dice.usual(owner, "Alias@acme.example")
+    own = {"email": alias, "responseStatus": dice.usual("accepted", *answers)}
     attendees.append(own if dice.odd() else {**own, "self": True})
     if organizes and dice.odd():
         attendees[-1]["organizer"] = True

@@ -56,7 +56,7 @@ MUTANTS = [
     ("matching", "domain.endswith(plain[1:])", "domain.endswith(plain[2:])"),
     ("matching", "heard[:-1] == sought[:-1]", "True"),
     ("reading", "if organizes and answer != DECLINED", "if organizes"),
-    ("reading", 'not organizes and (raw.get("guestsCan', '(raw.get("guestsCan'),
+    ("reading", 'not marked and (raw.get("guestsCan', '(raw.get("guestsCan'),
     ("reading", 'raw.get("sensitivity") in {"private", "confidential"}', "False"),
     ("reading", 'one.get("type") == "resource"', "False"),
     ("reading", 'domain == "googlemail.com"', "False"),

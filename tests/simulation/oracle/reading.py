@@ -106,17 +106,16 @@ def _google(raw: dict[str, Any], owner: str) -> dict[str, Any]:
     organizer = raw.get("organizer") or {}
     mine = [one for one in invited if one.get("self")]
     mine = mine or [one for one in invited if owner and address(one.get("email")) == owner]
-    organizes = bool(
-        organizer.get("self")
-        or any(one.get("organizer") for one in mine)
-        or (owner and address(organizer.get("email")) == owner)
-    )
     mine_at = {owner} | {address(one.get("email")) for one in mine}
+    marked = bool(organizer.get("self")) or any(
+        one.get("self") and one.get("organizer") for one in mine
+    )
+    organizes = marked or address(organizer.get("email")) in mine_at - {""}
     if organizer.get("self"):
         mine_at.add(address(organizer.get("email")))
     # The organizer sees a list that is hidden from guests, but nobody sees what was left out.
     omitted = bool(raw.get("attendeesOmitted"))
-    withheld = not organizes and (raw.get("guestsCanSeeOtherGuests") is False or not invited)
+    withheld = not marked and (raw.get("guestsCanSeeOtherGuests") is False or not invited)
     zone = (raw.get("start") or {}).get("timeZone")
     entries = (raw.get("conferenceData") or {}).get("entryPoints") or []
     return {
@@ -177,7 +176,7 @@ def _microsoft(raw: dict[str, Any], owner: str) -> dict[str, Any]:
             organizer,
             {owner} | ({organizer} if marked else set()),
         ),
-        "hidden": not organizes and (bool(raw.get("hideAttendees")) or not invited),
+        "hidden": not marked and (bool(raw.get("hideAttendees")) or not invited),
         "owner": owner or (organizer if marked else ""),
         "recurs": bool(raw.get("seriesMasterId")) or raw.get("type") in {"occurrence", "exception"},
         "series_id": raw.get("seriesMasterId") or None,
