@@ -426,7 +426,7 @@ def test_an_unknown_owner_leaves_the_audience_unknown() -> None:
     facts = {"attendees": (GUEST, DANA)}
     external = Rules(base=Base.EXTERNAL)
     unknown = decision(facts, rules=external, owner_email=None)
-    assert skip("audience_unknown", "hidden_guests") == unknown
+    assert skip("audience_unknown", "internal_domains") == unknown
     declared = Rules(base=Base.EXTERNAL, internal_domains=("acme.example",))
     assert decision(facts, rules=declared, owner_email=None).join
 
