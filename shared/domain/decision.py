@@ -286,6 +286,8 @@ def _base(case: _Case) -> Decision:
 def _by_audience(case: _Case, *, wanted: Audience) -> Decision:
     found = _audience(case)
     if found is Audience.UNKNOWN:
+        if not case.event.guests_hidden:
+            return _skip("audience_unknown", "internal_domains")
         if case.rules.hidden_guests is HiddenGuests.SKIP:
             return _skip("audience_unknown", "hidden_guests")
         found = Audience.EXTERNAL

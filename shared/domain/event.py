@@ -83,18 +83,31 @@ class ListedEvent:
 
 def owned_by(event: Event, email: str | None) -> Event:
     """The event with the calendar's account marked where the provider did not mark it."""
-    if email is None:
-        return event
-    own = canonical(email)
-    organizes = event.owner_is_organizer or canonical(event.organizer_email or "") == own
-    return replace(event, attendees=_marked(event, own), owner_is_organizer=organizes)
-
-
-def _marked(event: Event, own: str) -> tuple[Attendee, ...]:
-    """Microsoft marks nobody as the owner."""
-    if any(attendee.is_owner for attendee in event.attendees):
-        return event.attendees
-    return tuple(
-        replace(attendee, is_owner=True) if canonical(attendee.email) == own else attendee
-        for attendee in event.attendees
+    own = {canonical(each.email) for each in event.attendees if each.is_owner}
+    marked = bool(own)
+    if email is not None:
+        own.add(canonical(email))
+    organizer = canonical(event.organizer_email or "")
+    return replace(
+        event,
+        attendees=event.attendees if marked else _marked(event, own),
+        owner_is_organizer=event.owner_is_organizer or organizer in own,
+        owner_answer=event.owner_answer if marked else _answered(event, own),
     )
+
+
+def _marked(event: Event, own: set[str]) -> tuple[Attendee, ...]:
+    """Microsoft marks nobody as the owner."""
+    return tuple(
+        replace(each, is_owner=True) if canonical(each.email) in own else each
+        for each in event.attendees
+    )
+
+
+def _answered(event: Event, own: set[str]) -> Answer:
+    """Google tells the answer with the attendee alone, Microsoft beside the list."""
+    if event.platform is not Platform.GOOGLE:
+        return event.owner_answer
+    answers = (each.answer for each in event.attendees if canonical(each.email) in own)
+    found = next(answers, Answer.NONE)
+    return event.owner_answer if found is Answer.NONE else found

@@ -91,8 +91,9 @@ def _passed(voters: Sequence[Ballot], vote: Vote) -> bool:
         case Vote.ANY:
             return True
         case Vote.ORGANIZER_FIRST:
-            first = voters[0]
-            return first.decision.join or not first.organizes
+            # The organizer who declined comes last among the owners, and decides all the same.
+            host = next((each for each in voters if each.organizes), None)
+            return host is None or host.decision.join
         case Vote.ALL_AGREE:
             return all(each.decision.join for each in voters)
         case never:

@@ -414,11 +414,19 @@ def test_hidden_guests_may_count_as_external(base: Base, found: Decision) -> Non
     assert found == decision(HIDDEN, rules=rules)
 
 
+@pytest.mark.parametrize("base", [Base.EXTERNAL, Base.INTERNAL])
+def test_a_visible_list_is_not_external_for_want_of_an_own_domain(base: Base) -> None:
+    rules = Rules(base=base, hidden_guests=HiddenGuests.EXTERNAL)
+    strangers = {"attendees": (GUEST, DANA)}
+    found = decision(strangers, rules=rules, owner_email=None)
+    assert skip("audience_unknown", "internal_domains") == found
+
+
 def test_an_unknown_owner_leaves_the_audience_unknown() -> None:
     facts = {"attendees": (GUEST, DANA)}
     external = Rules(base=Base.EXTERNAL)
     unknown = decision(facts, rules=external, owner_email=None)
-    assert skip("audience_unknown", "hidden_guests") == unknown
+    assert skip("audience_unknown", "internal_domains") == unknown
     declared = Rules(base=Base.EXTERNAL, internal_domains=("acme.example",))
     assert decision(facts, rules=declared, owner_email=None).join
 

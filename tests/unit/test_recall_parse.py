@@ -181,6 +181,62 @@ def test_the_owner_of_a_guests_copy_is_known_by_the_calendars_address():
 
 
 @pytest.mark.parametrize(
+    ("number", "marks", "answer"),
+    [
+        # Google says it with the attendee alone.
+        ("01", {"email": "Owner@acme.example", "responseStatus": "declined"}, Answer.DECLINED),
+        (
+            "01",
+            {"email": "owner@acme.example", "responseStatus": "declined", "self": False},
+            Answer.DECLINED,
+        ),
+        ("01", {"email": "dana@acme.example", "responseStatus": "declined"}, Answer.NONE),
+    ],
+)
+def test_an_answer_is_the_owner_s_by_its_address(number, marks, answer):
+    event = listed(number, attendees=[marks], organizer={"email": "dana@acme.example"}).event
+
+    assert answer is owned_by(event, "owner@acme.example").owner_answer
+
+
+def test_an_unmarked_organizer_may_decline():
+    attendees = [{"email": "owner@acme.example", "responseStatus": "declined"}]
+    event = listed("01", attendees=attendees).event
+
+    assert (True, Answer.ACCEPTED) == (event.owner_is_organizer, event.owner_answer)
+    assert Answer.DECLINED is owned_by(event, "owner@acme.example").owner_answer
+
+
+def test_who_is_marked_organizes_under_that_address_too():
+    attendees = [{"email": "alias@acme.example", "self": True, "responseStatus": "accepted"}]
+    event = listed("01", attendees=attendees, organizer={"email": "Alias@acme.example"}).event
+
+    assert not event.owner_is_organizer
+    assert owned_by(event, None).owner_is_organizer
+    assert owned_by(event, "owner@acme.example").owner_is_organizer
+
+
+def test_the_answer_of_a_marked_owner_stands():
+    attendees = [
+        {"email": "alias@acme.example", "responseStatus": "needsAction", "self": True},
+        {"email": "owner@acme.example", "responseStatus": "declined"},
+    ]
+    event = listed("01", attendees=attendees, organizer={"email": "dana@acme.example"}).event
+
+    assert Answer.NONE is owned_by(event, "owner@acme.example").owner_answer
+
+
+def test_microsoft_answers_beside_the_list():
+    declined = {
+        "emailAddress": {"address": "owner@northwind.example"},
+        "status": {"response": "declined"},
+    }
+    event = listed("13", attendees=[declined], responseStatus={"response": "none"}).event
+
+    assert Answer.NONE is owned_by(event, "owner@northwind.example").owner_answer
+
+
+@pytest.mark.parametrize(
     ("number", "room"),
     [
         ("01", {"email": "room@acme.example", "resource": True}),

@@ -69,6 +69,16 @@ HOST_SKIPS = ballot("h", organizes=True, decision=SKIP)
             [ballot("h", organizes=True, decision=GONE), B],
             ("event-b", None),
         ),
+        (
+            Rules(vote=Vote.ORGANIZER_FIRST),
+            [ballot("h", organizes=True, declined=True, decision=SKIP), B],
+            (None, "vote.organizer_first"),
+        ),
+        (
+            Rules(vote=Vote.ORGANIZER_FIRST),
+            [ballot("h", organizes=True, declined=True), ballot("b", decision=SKIP)],
+            ("event-h", None),
+        ),
         (Rules(vote=Vote.ALL_AGREE), [A, B], ("event-a", None)),
         (Rules(vote=Vote.ALL_AGREE), [A, ballot("b", decision=SKIP)], (None, "vote.all_agree")),
         (Rules(vote=Vote.ALL_AGREE), [A, ballot("b", decision=GONE)], ("event-a", None)),

@@ -18,7 +18,6 @@ from tests.simulation.oracle.reading import (
     TENTATIVE,
     Copy,
     Person,
-    address,
 )
 from tests.simulation.oracle.rooms import JOINABLE
 from tests.simulation.oracle.words import opted_out, word_on
@@ -47,7 +46,7 @@ def decide(
         return word == "on", f"override.{word}"
     if copy.owner_answer < LEAST[rules["rsvp"]]:
         return False, "rsvp"
-    join, reason = _chosen(copy, calendar, rules)
+    join, reason = _chosen(copy, rules)
     bound = _out_of_bounds(copy, rules) if join else None
     return (False, bound) if bound else (join, reason)
 
@@ -89,14 +88,14 @@ def _denied(
     return next((f"denied.{reason}" for holds, reason in steps if holds), None)
 
 
-def _chosen(copy: Copy, calendar: CalendarFact, rules: dict[str, Any]) -> Decision:
+def _chosen(copy: Copy, rules: dict[str, Any]) -> Decision:
     excluded = _match(copy, rules["exclude"])
     if excluded:
         return False, f"excluded.{excluded}"
     included = _match(copy, rules["include"])
     if included:
         return True, f"included.{included}"
-    return _base(copy, calendar, rules)
+    return _base(copy, rules)
 
 
 def _match(copy: Copy, lists: dict[str, list[str]]) -> str | None:
@@ -109,31 +108,32 @@ def _match(copy: Copy, lists: dict[str, list[str]]) -> str | None:
     return None
 
 
-def _base(copy: Copy, calendar: CalendarFact, rules: dict[str, Any]) -> Decision:
+def _base(copy: Copy, rules: dict[str, Any]) -> Decision:
     base = rules["base"]
     if base in {"all", "off"}:
         return base == "all", f"base.{base}"
     if base == "organizer":
         return copy.owner_organizes, "base.organizer"
-    audience = _audience(copy, calendar, rules)
+    audience = _audience(copy, rules)
     if audience == "unknown":
         return False, "audience_unknown"
     return audience == base, f"base.{base}"
 
 
-def _audience(copy: Copy, calendar: CalendarFact, rules: dict[str, Any]) -> str:
-    owner = address(calendar.email)
-    own = rules["internal_domains"] or [owner.rpartition("@")[2]]
-    if own == [""]:
-        return "unknown"
-    if not rules["internal_domains"] and own[0] in FREE_MAIL:
-        own = []
+def _audience(copy: Copy, rules: dict[str, Any]) -> str:
+    own = rules["internal_domains"] or [copy.owner.rpartition("@")[2]]
     people = expected(copy)
-    if not all(comes_from(one.domain, own) for one in people):
-        return "external"
+    if own != [""]:
+        if not rules["internal_domains"] and own[0] in FREE_MAIL:
+            own = []
+        if not all(comes_from(one.domain, own) for one in people):
+            return "external"
     if copy.hidden:
         return "external" if rules["hidden_guests"] == "external" else "unknown"
-    return "internal" if people else "nobody"
+    if not people:
+        return "nobody"
+    # Whom to call internal is not known: `hidden_guests` is about another want.
+    return "unknown" if own == [""] else "internal"
 
 
 def expected(copy: Copy) -> list[Person]:

@@ -86,23 +86,20 @@ def _scope(calendar: CalendarFact, dedupe: str) -> str:
 
 
 def _meeting(world: WorldFacts, key: MeetingKey, copies: list[Voter]) -> MeetingFact:
-    live = [one for one in copies if one.votes and one.rules["mode"] == "live"]
-    verdict = vote(live)
-    joining = [one for one in live if one.own[0]] if verdict == "join" else []
+    verdict = vote([one for one in copies if one.votes])
+    live = [one for one in copies if one.own[0] and one.rules["mode"] == "live"]
+    joining = live if verdict == "join" else []
     return MeetingFact(
         key=key,
-        copies=tuple(_verdict(one, copies, verdict) for one in copies),
+        copies=tuple(_verdict(one, verdict) for one in copies),
         verdict=verdict,
         bot=_bot(joining[0]) if joining else None,
         unsettled=_unsettled(world, copies),
     )
 
 
-def _verdict(voter: Voter, copies: list[Voter], verdict: str) -> CopyVerdict:
+def _verdict(voter: Voter, verdict: str) -> CopyVerdict:
     join, reason = voter.own
-    if voter.rules["mode"] != "live":
-        # A preview shows what would be: the vote with this copy in it.
-        verdict = vote([one for one in copies if one.votes])
     refused = join and verdict != "join"
     return CopyVerdict(
         event_id=voter.copy.event_id,
@@ -116,7 +113,10 @@ def _verdict(voter: Voter, copies: list[Voter], verdict: str) -> CopyVerdict:
 
 
 def vote(copies: list[Voter]) -> str:
-    """`join`, `nobody`, or why those who would join do not. The first copy's rules say how."""
+    """`join`, `nobody`, or why those who would join do not. The first copy's rules say how.
+
+    A copy in preview votes like any other; it only gets no bot.
+    """
     if not copies:
         return "nobody"
     rules = copies[0].rules
@@ -153,13 +153,13 @@ def _named(template: str, owner: Voter) -> str:
     values = {
         "owner": (calendar.email or "").strip().partition("@")[0] or calendar.entity_id,
         "tenant": calendar.tenant_id,
-        "title": " ".join(owner.copy.title.split()),
+        "title": owner.copy.title.strip(),
     }
     for name, value in values.items():
         if not value:
             template = re.sub(rf"\W*{{{name}}}$|^{{{name}}}\W*", "", template)
     filled = re.sub(r"{(owner|tenant|title)}", lambda found: values[found[1]], template)
-    return filled.strip()[:100].strip()
+    return " ".join(filled.split())[:100].strip() or "Notetaker"
 
 
 def _unsettled(world: WorldFacts, copies: list[Voter]) -> str | None:

@@ -40,9 +40,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """`others`: whoever is invited or organizes, without the owner and without resources."""
+    """`others`: whoever is invited or organizes, without the owner and without resources.
+
+    `owner`: the calendar's address, else the one that the provider marks as the owner's.
+    """
 
     event_id: str
+    owner: str
     start: datetime
     end: datetime
     title: str
@@ -67,7 +71,8 @@ class Copy:
 
 def read(copy: CopyFact, calendar: CalendarFact) -> Copy:
     raw = copy.shown.get("raw") or {}
-    reader = _google if calendar.platform == "google_calendar" else _microsoft
+    platform = copy.shown.get("platform") or calendar.platform
+    reader = _google if platform == "google_calendar" else _microsoft
     own = reader(raw, address(calendar.email))
     link = copy.shown.get("meeting_url") or None
     updated = copy.shown.get("updated_at")
@@ -101,15 +106,16 @@ def _google(raw: dict[str, Any], owner: str) -> dict[str, Any]:
     organizer = raw.get("organizer") or {}
     mine = [one for one in invited if one.get("self")]
     mine = mine or [one for one in invited if owner and address(one.get("email")) == owner]
-    organizes = bool(
-        organizer.get("self")
-        or any(one.get("organizer") for one in mine)
-        or (owner and address(organizer.get("email")) == owner)
-    )
     mine_at = {owner} | {address(one.get("email")) for one in mine}
+    marked = bool(organizer.get("self")) or any(
+        one.get("self") and one.get("organizer") for one in mine
+    )
+    organizes = marked or address(organizer.get("email")) in mine_at - {""}
     if organizer.get("self"):
         mine_at.add(address(organizer.get("email")))
-    hidden = raw.get("guestsCanSeeOtherGuests") is False or bool(raw.get("attendeesOmitted"))
+    # The organizer sees a list that is hidden from guests, but nobody sees what was left out.
+    omitted = bool(raw.get("attendeesOmitted"))
+    withheld = not marked and (raw.get("guestsCanSeeOtherGuests") is False or not invited)
     zone = (raw.get("start") or {}).get("timeZone")
     entries = (raw.get("conferenceData") or {}).get("entryPoints") or []
     return {
@@ -128,8 +134,9 @@ def _google(raw: dict[str, Any], owner: str) -> dict[str, Any]:
             address(organizer.get("email")),
             mine_at,
         ),
-        "hidden": not organizes and (hidden or not invited),
-        "recurs": bool(raw.get("recurringEventId")),
+        "hidden": omitted or withheld,
+        "owner": owner or next((at for at in sorted(mine_at) if at), ""),
+        "recurs": bool(raw.get("recurringEventId") or raw.get("originalStartTime")),
         "series_id": raw.get("recurringEventId") or None,
         "uid": raw.get("iCalUID"),
         "zone": zone,
@@ -145,7 +152,9 @@ def _google(raw: dict[str, Any], owner: str) -> dict[str, Any]:
 def _microsoft(raw: dict[str, Any], owner: str) -> dict[str, Any]:
     invited = raw.get("attendees") or []
     organizer = address(((raw.get("organizer") or {}).get("emailAddress") or {}).get("address"))
-    organizes = bool(raw.get("isOrganizer") or (owner and organizer == owner))
+    response = (raw.get("responseStatus") or {}).get("response")
+    marked = bool(raw.get("isOrganizer")) or response == "organizer"
+    organizes = marked or bool(owner and organizer == owner)
     zone = raw.get("originalStartTimeZone")
     return {
         "title": raw.get("subject") or "",
@@ -153,7 +162,7 @@ def _microsoft(raw: dict[str, Any], owner: str) -> dict[str, Any]:
         "all_day": bool(raw.get("isAllDay")),
         "private": raw.get("sensitivity") in {"private", "confidential"},
         "owner_organizes": organizes,
-        "owner_answer": _own_answer((raw.get("responseStatus") or {}).get("response"), organizes),
+        "owner_answer": _own_answer(response, organizes),
         "organizer": organizer or None,
         "others": _others(
             [
@@ -165,10 +174,11 @@ def _microsoft(raw: dict[str, Any], owner: str) -> dict[str, Any]:
                 for one in invited
             ],
             organizer,
-            {owner} | ({organizer} if raw.get("isOrganizer") else set()),
+            {owner} | ({organizer} if marked else set()),
         ),
-        "hidden": not organizes and (bool(raw.get("hideAttendees")) or not invited),
-        "recurs": bool(raw.get("seriesMasterId")),
+        "hidden": not marked and (bool(raw.get("hideAttendees")) or not invited),
+        "owner": owner or (organizer if marked else ""),
+        "recurs": bool(raw.get("seriesMasterId")) or raw.get("type") in {"occurrence", "exception"},
         "series_id": raw.get("seriesMasterId") or None,
         "uid": raw.get("uid") or raw.get("iCalUId"),
         "zone": WINDOWS_ZONES.get(zone, zone),

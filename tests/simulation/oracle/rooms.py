@@ -48,7 +48,7 @@ def _zoom(url: SplitResult) -> str | None:
         if re.fullmatch(r"\d{9,11}", part):
             return f"{service}:{part}"
     if len(parts) == 2 and parts[0] == "my":
-        return f"{service}:my/{_host(url)}/{parts[1].lower()}"
+        return f"{service}:my/{_host(url)}/{parts[1]}"
     return None
 
 
@@ -75,11 +75,11 @@ def _teams(url: SplitResult) -> str | None:
 def _webex(url: SplitResult) -> str | None:
     site = _host(url).removesuffix(".webex.com").split(".")[0]
     mtid = {key.lower(): value for key, value in parse_qs(url.query).items()}.get("mtid")
-    if mtid:
-        return f"webex:{site}/mtid/{mtid[0].lower()}"
     parts = _parts(url.path)
+    if mtid and len(parts) > 1:
+        return f"webex:{site}/{parts[0]}/mtid/{mtid[0]}"
     if len(parts) == 2 and parts[0] in {"meet", "join"}:
-        return f"webex:{site}/room/{parts[1].lower()}"
+        return f"webex:{site}/room/{parts[1]}"
     return None
 
 
