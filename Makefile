@@ -25,7 +25,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev lock rotate story test test-full
+.PHONY: bench build check clean demo deploy dev lock rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -55,6 +55,10 @@ check: $(TOOLS) $(SAM_TOOLS)
 
 bench: $(TOOLS)
 	$(PYTHON) -m tests.bench
+
+# make simulate SEEDS=10000, or one seed in full: make simulate SEED=4711
+simulate: $(TOOLS)
+	$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging
