@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.bot_state import is_outside
+from shared.domain.bot_state import is_outside, is_over
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.decision import Circumstances, Decision, decide
 from shared.domain.event import Answer, Event, owned_by
@@ -20,6 +20,7 @@ from shared.domain.plan import (
     Wait,
     Wish,
     coming,
+    is_sent_out,
     matching_bot,
     next_look,
     plan,
@@ -78,8 +79,28 @@ def observed(row: Meeting | None, listed: ListedEvent, *, around: Surroundings) 
 
 def reconsidered(row: Meeting, around: Surroundings) -> Meeting:
     """The row decided anew from what is stored: an override, a rule, a copy or the time."""
-    decided = _decided(row, around)
+    decided = _adopting(_decided(row, around), around)
     return _settled(decided, around, fresh=decided.verdict != row.verdict)
+
+
+def _adopting(row: Meeting, around: Surroundings) -> Meeting:
+    """The row with the bot that a call brought about whose answer, or the row after it, was lost.
+
+    Before it is sent out the same call again finds that out; then it might bring a second one.
+    """
+    wish = wish_for(row, around) if row.assignment is None else None
+    if wish is None or wish.scheduling is not Scheduling.MANAGED:
+        return row
+    ours = matching_bot(row, deduplication_key=wish.meeting_key)
+    if ours is None or not is_sent_out(wish, now=around.now):
+        return row
+    assignment = Assignment(
+        bot_id=ours.bot_id,
+        deduplication_key=wish.meeting_key,
+        fingerprint=wish.fingerprint,
+        join_at=ours.start,
+    )
+    return _assigned(row, assignment, around=around)
 
 
 def explained(row: Meeting, around: Surroundings) -> Meeting:
@@ -356,6 +377,7 @@ def _company(row: Meeting, wish: Wish | None, *, around: Surroundings) -> Compan
         using=using,
         behind=using and used != row.meeting_key,
         draining=wish is not None and any(_drains(copy, wish) for copy in around.copies),
+        served=wish is not None and any(_has(copy, wish) for copy in around.copies),
     )
 
 
@@ -364,6 +386,16 @@ def _wants(copy: Copy, *, voted: bool) -> bool:
     decision = _decide(copy.row, copy.around)
     live = copy.around.rules.mode is Mode.LIVE
     return live and decision.join and (voted or copy.row.overruled is None)
+
+
+def _has(copy: Copy, wish: Wish) -> bool:
+    assigned = copy.row.assignment
+    return (
+        assigned is not None
+        and (assigned.by, assigned.deduplication_key) == (wish.scheduling, wish.meeting_key)
+        and assigned.missed is None
+        and not is_over(assigned.state)
+    )
 
 
 def _drains(copy: Copy, wish: Wish) -> bool:
