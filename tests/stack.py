@@ -248,6 +248,7 @@ class Stack:
             **{name: value or "" for name, value in names.items()},
             "AWS_REGION": REGION,
             "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/doorbell.fifo",
+            "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/dead-letters.fifo",
             "BUS_NAME": "rollcall",
             "SECRET_ID": made["ARN"],
             "SEAL_KEY_ID": "alias/rollcall",

@@ -220,7 +220,9 @@ def gone(row: Meeting, around: Surroundings) -> Meeting:
     return _settled(_decided(vanished, around), around, fresh=False)
 
 
-def refused(row: Meeting, problem: str) -> Meeting:
+def refused(
+    row: Meeting, problem: str, *, now: datetime | None = None, detail: str | None = None
+) -> Meeting:
     """The row set aside: Recall refused the call, and only changed facts make it worth another."""
     return replace(
         row,
@@ -229,6 +231,21 @@ def refused(row: Meeting, problem: str) -> Meeting:
         next_attempt=None,
         wake_at=None,
         problem=problem,
+        problem_detail=detail,
+        problem_at=now,
+    )
+
+
+def renewed(row: Meeting, *, now: datetime) -> Meeting:
+    """The row due at once, as if nothing had been tried."""
+    return replace(
+        row,
+        due=True,
+        attempts=0,
+        next_attempt=now,
+        problem=None,
+        problem_detail=None,
+        problem_at=None,
     )
 
 
@@ -407,10 +424,12 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
             attempts=0,
             next_attempt=None,
             problem=None,
+            problem_detail=None,
+            problem_at=None,
             setback=None,
         )
     if fresh:
-        return replace(row, due=True, attempts=0, next_attempt=around.now, problem=None)
+        return renewed(row, now=around.now)
     if row.due:
         return row
     if row.problem is not None:

@@ -77,8 +77,9 @@ class Meeting:
     Recall may go on listing, `leaving` those that must still be asked to leave.
     `due`: work is owed from `next_attempt` on; `wake_at`: the row wants a look by then anyhow,
     `look_at`: when the watchdog asks for the bot again.
-    `problem` holds the code of the last refusal, `setback` that of the last failure that may
-    pass. `version` is the storage's lock (None: not stored yet).
+    `problem` holds the code of the last refusal (Recall's own in `problem_detail`, and when),
+    `setback` that of the last failure that may pass. `version` is the storage's lock (None: not
+    stored yet).
     """
 
     event: Event
@@ -100,8 +101,15 @@ class Meeting:
     look_at: datetime | None = None
     wake_at: datetime | None = None
     problem: str | None = None
+    problem_detail: str | None = None
+    problem_at: datetime | None = None
     setback: str | None = None
     version: int | None = None
+
+    @property
+    def set_aside(self) -> bool:
+        """Refused, and left alone until facts change or somebody has it tried again."""
+        return self.problem is not None and not self.due
 
     @property
     def verdict(self) -> Decision:

@@ -53,7 +53,10 @@ SMALLEST_STEP: Final = timedelta(microseconds=1)
 
 
 class MeetingRow(Model):
-    """`due` exists while work is owed, `waking` with `wake_at`; `version` counts the writes."""
+    """`due` exists while work is owed, `waking` with `wake_at`; `version` counts the writes.
+
+    `set_aside` exists while a refused row waits for somebody.
+    """
 
     event_id = UnicodeAttribute(hash_key=True)
     calendar_id = UnicodeAttribute()
@@ -81,6 +84,9 @@ class MeetingRow(Model):
     wake_at = MomentAttribute(null=True)
     look_at = MomentAttribute(null=True)
     problem = UnicodeAttribute(null=True)
+    problem_detail = UnicodeAttribute(null=True)
+    problem_at = MomentAttribute(null=True)
+    set_aside = UnicodeAttribute(null=True)
     setback = UnicodeAttribute(null=True)
     version = NumberAttribute()
     expires_at = EpochAttribute()
@@ -178,6 +184,34 @@ class MeetingStore:
         met = [MeetingRow.shared.set(YES)] if shared else []
         return self._touch(event_id, [*_due_at(now), *met]) is not None
 
+    def set_aside(
+        self,
+        *,
+        since: datetime,
+        reason: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Meeting]:
+        """Refused meetings that nobody has had tried again, by start from `since` on.
+
+        The index only hints: a page may hold fewer rows, even none, and have a successor.
+        """
+        selection = Selection(
+            index="by_set_aside",
+            value=YES,
+            within=MeetingRow.start_time >= since,
+            matching=None if reason is None else MeetingRow.problem == reason,
+        )
+        page = self._table.select(selection, limit=limit, cursor=cursor)
+        found = self.get_many(hint.event_id for hint in page.items).values()
+        rows = sorted((row for row in found if row.set_aside), key=_nearness)
+        return Page(items=tuple(rows), next_cursor=page.next_cursor)
+
+    def replay(self, event_id: str, *, now: datetime) -> bool:
+        """Makes a meeting that was set aside due at once; False when it is not, or is gone."""
+        waiting = MeetingRow.set_aside.exists()
+        return self._touch(event_id, _due_at(now), condition=waiting) is not None
+
     def forget_bot(self, event_id: str, *, now: datetime) -> bool:
         """Takes the assignment away and makes the meeting due; False when it is gone."""
         return self._touch(event_id, [*_due_at(now), MeetingRow.assignment.remove()]) is not None
@@ -188,11 +222,14 @@ class MeetingStore:
     def _hints(self, selection: Selection, *, limit: int) -> list[str]:
         return [hint.event_id for hint in self._table.select(selection, limit=limit).items]
 
-    def _touch(self, event_id: str, actions: list[Action]) -> MeetingRow | None:
+    def _touch(
+        self, event_id: str, actions: list[Action], *, condition: Condition | None = None
+    ) -> MeetingRow | None:
         """Raises the version too, so that a save based on an older reading fails."""
         counted = [*actions, MeetingRow.version.set(MeetingRow.version + 1)]
+        held = MeetingRow.event_id.exists() if condition is None else condition
         try:
-            return self._table.update(event_id, counted, condition=MeetingRow.event_id.exists())
+            return self._table.update(event_id, counted, condition=held)
         except Conflict:
             return None
 
@@ -204,7 +241,11 @@ def _unchanged(meeting: Meeting) -> Condition:
 
 
 def _due_at(now: datetime) -> list[Action]:
-    return [MeetingRow.due.set(DUE), MeetingRow.next_attempt.set(now)]
+    return [
+        MeetingRow.due.set(DUE),
+        MeetingRow.next_attempt.set(now),
+        MeetingRow.set_aside.remove(),
+    ]
 
 
 def _is_due(meeting: Meeting, *, now: datetime) -> bool:
@@ -255,6 +296,9 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         wake_at=meeting.wake_at,
         look_at=meeting.look_at,
         problem=meeting.problem,
+        problem_detail=meeting.problem_detail,
+        problem_at=meeting.problem_at,
+        set_aside=YES if meeting.set_aside else None,
         setback=meeting.setback,
         version=version,
         expires_at=meeting.expires_at,
@@ -294,6 +338,8 @@ def _meeting(row: MeetingRow) -> Meeting:
         wake_at=row.wake_at,
         look_at=row.look_at,
         problem=row.problem,
+        problem_detail=row.problem_detail,
+        problem_at=row.problem_at,
         setback=row.setback,
         version=int(row.version),
     )
