@@ -41,6 +41,7 @@ class VirtualQueue:
         self.messages: list[Stored] = []
         self.dead: list[Stored] = []
         self.refusing = False
+        self.refusing_deletes = False
 
     # What the handlers call.
 
@@ -103,6 +104,8 @@ class VirtualQueue:
             return {"Messages": [self._taken(m, now, VisibilityTimeout) for m in taken]}
 
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> dict[str, Any]:
+        if self.refusing_deletes:
+            raise _refusal("DeleteMessage")
         with self._lock:
             letters = self._at(QueueUrl)
             letters[:] = [each for each in letters if each.receipt != ReceiptHandle]
@@ -144,7 +147,13 @@ class VirtualQueue:
             self.messages = [m for m in self.messages if str(m.number) not in answered]
 
     def next_visible(self) -> datetime | None:
-        return min((message.visible_at for message in self.messages), default=None)
+        """When the next group can be handed out: all its messages are visible by then."""
+        free: dict[str, datetime] = {}
+        for message in self.messages:
+            free[message.group] = max(
+                free.get(message.group, message.visible_at), message.visible_at
+            )
+        return min(free.values(), default=None)
 
     def _buried(self, message: Stored) -> bool:
         if message.receives < self._receives_max:
