@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared.domain.calendar import Calendar
+from shared.domain.coverage import DAY, WEEK, Coverage, coverage_between
 from shared.domain.feed import Feed
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.moment import moment_text
@@ -75,6 +78,27 @@ def letter_view(letter: ShownLetter, *, now: datetime) -> Json:
         "redriven": letter.redriven,
         "sent_at": moment_text(letter.sent_at),
         "age_seconds": _seconds(now - letter.sent_at),
+    }
+
+
+def coverage_view(document: Mapping[str, Any] | None, *, now: datetime) -> Json:
+    """By UTC days: today so far, the last whole day, and the last seven whole days."""
+    today = now.astimezone(UTC).date()
+    yesterday, week_ago = today - DAY, today - WEEK * DAY
+    return {
+        "counted_at": document["counted_at"] if document else None,
+        "today": _figures(coverage_between(document, first=today, last=today)),
+        "last_day": _figures(coverage_between(document, first=yesterday, last=yesterday)),
+        "last_7_days": _figures(coverage_between(document, first=week_ago, last=yesterday)),
+    }
+
+
+def _figures(coverage: Coverage) -> Json:
+    return {
+        "should_have_joined": coverage.should_have_joined,
+        "joined": coverage.joined,
+        "missed": coverage.missed,
+        "ratio": coverage.ratio,
     }
 
 

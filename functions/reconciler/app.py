@@ -18,6 +18,7 @@ from shared.events import EventBus
 from shared.flows.calendars import refresh
 from shared.flows.claims import is_of
 from shared.flows.connect import BrowserDoors, ConnectDoors, finish_waiting
+from shared.flows.coverage import count_coverage
 from shared.flows.doors import CalendarDoors
 from shared.flows.observe import Observer
 from shared.flows.orphans import Looked, OrphanSweep
@@ -27,7 +28,7 @@ from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
 from shared.recall import RATE_BUDGET, new_session, open_recall
 from shared.secrets import Seal, SecretStore
-from shared.storage import Tables, open_stores
+from shared.storage import MeetingStore, Tables, WorkspaceStore, open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,6 +67,8 @@ class Service:
     reconciler: Reconciler
     orphans: OrphanSweep
     connect: ConnectDoors
+    meetings: MeetingStore
+    workspace: WorkspaceStore
     queue: Queue
     log: Log
     clock: Callable[[], datetime]
@@ -99,6 +102,9 @@ class Service:
                 if walk is not None and walk.finished_at is not None:
                     self.reconciler.report_own(self.look(ahead=WINDOW_AHEAD))
                 return {"events": walk.events if walk else 0}
+            case "coverage":
+                days = count_coverage(self.meetings, self.workspace, now=self.clock())
+                return {"days": days}
             case _:
                 raise PermanentError("task_unknown", "The schedule names no task we know.")
 
@@ -180,6 +186,8 @@ def compose(
             heal=heal,
         ),
         connect=ConnectDoors(browser=browser, calendar=doors, log=log),
+        meetings=stores.meetings,
+        workspace=stores.workspace,
         queue=queue,
         log=log,
         clock=clock,
@@ -188,7 +196,7 @@ def compose(
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """`{"task": "preflight" | "calendars" | "audit"}` in, counts out; errors show as failures."""
+    """`{"task": ...}` in, one of the names in `_perform`; counts out; errors show as failures."""
     parts = service()
     parts.log.begin(context.aws_request_id)
     return parts.perform(event.get("task"))

@@ -267,7 +267,10 @@ def postponed(
 def _seen(row: Meeting, listed: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row with the facts of a Recall answer, and what they decide."""
     event = owned_by(listed.event, around.calendar.email if around.calendar else None)
-    return _decided(replace(row, event=event, bots=listed.bots), around)
+    # One that was moved into the past never took place.
+    moved_away = event.start != row.event.start and event.end <= around.now
+    wanted = row.wanted and not moved_away
+    return _decided(replace(row, event=event, bots=listed.bots, wanted=wanted), around)
 
 
 def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Meeting:
@@ -415,7 +418,11 @@ def _may_join(assigned: Assignment, *, now: datetime) -> bool:
 def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
     """Mark the work owed; or clear it and let the assignment follow what Recall lists."""
     action = action_for(row, around)
-    row = replace(row, wake_at=_next_look(row, action, around=around))
+    row = replace(
+        row,
+        wake_at=_next_look(row, action, around=around),
+        wanted=_wanted(row, around),
+    )
     if action is None or isinstance(action, Wait):
         return replace(
             row,
@@ -435,6 +442,13 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
     if row.problem is not None:
         return replace(row, wake_at=None)
     return replace(row, due=True, next_attempt=around.now)
+
+
+def _wanted(row: Meeting, around: Surroundings) -> bool:
+    """Whether a bot should be there; after the end what was decided before stands."""
+    if row.event.end <= around.now:
+        return row.wanted
+    return row.verdict.join and around.rules.mode is Mode.LIVE
 
 
 def _next_look(row: Meeting, action: Action | None, *, around: Surroundings) -> datetime | None:

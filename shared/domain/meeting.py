@@ -72,6 +72,7 @@ class Meeting:
     `decision` is the copy's own; `overruled` is the reason if the vote of all copies says
     otherwise. `meeting_key` is the key of today, under which copies find each other, and
     `keyed_at` when it was first seen; `shared`: there are or were other copies.
+    `wanted`: a bot should be there, as last decided before the end.
     `opted_out`: somebody invited wants no bot, which nothing overrules.
     `bots` is Recall's list as last seen; `released` names bots that we unscheduled and that
     Recall may go on listing, `leaving` those that must still be asked to leave.
@@ -93,6 +94,7 @@ class Meeting:
     meeting_key: str | None = None
     keyed_at: datetime | None = None
     shared: bool = False
+    wanted: bool = False
     released: frozenset[str] = frozenset()
     leaving: tuple[str, ...] = ()
     due: bool = False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.models import Model
 
 from shared.domain.calendar import Platform
+from shared.domain.coverage import Turnout
 from shared.domain.decision import Decision
 from shared.domain.event import Answer, Attendee, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting
@@ -55,7 +56,8 @@ SMALLEST_STEP: Final = timedelta(microseconds=1)
 class MeetingRow(Model):
     """`due` exists while work is owed, `waking` with `wake_at`; `version` counts the writes.
 
-    `set_aside` exists while a refused row waits for somebody.
+    `set_aside` exists while a refused row waits for somebody, `day` (UTC, of the start) where a
+    bot is wanted.
     """
 
     event_id = UnicodeAttribute(hash_key=True)
@@ -65,6 +67,7 @@ class MeetingRow(Model):
     meeting_key = UnicodeAttribute(null=True)
     keyed_at = MomentAttribute(null=True)
     shared = UnicodeAttribute(null=True)
+    day = UnicodeAttribute(null=True)
     start_time = MomentAttribute()
     end_time = MomentAttribute()
     event = MapOf()
@@ -212,6 +215,13 @@ class MeetingStore:
         waiting = MeetingRow.set_aside.exists()
         return self._touch(event_id, _due_at(now), condition=waiting) is not None
 
+    def wanted_on(self, day: date, *, cursor: str | None = None, limit: int = 50) -> Page[Turnout]:
+        """The copies that start on a UTC day and want, or wanted, a bot; from the index alone."""
+        selection = Selection(index="by_day", value=day.isoformat())
+        page = self._table.select(selection, limit=limit, cursor=cursor)
+        items = tuple(_turnout(row) for row in page.items)
+        return Page(items=items, next_cursor=page.next_cursor)
+
     def forget_bot(self, event_id: str, *, now: datetime) -> bool:
         """Takes the assignment away and makes the meeting due; False when it is gone."""
         return self._touch(event_id, [*_due_at(now), MeetingRow.assignment.remove()]) is not None
@@ -277,6 +287,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         meeting_key=meeting.meeting_key,
         keyed_at=meeting.keyed_at,
         shared=YES if meeting.shared else None,
+        day=event.start.astimezone(UTC).date().isoformat() if meeting.wanted else None,
         start_time=event.start,
         end_time=event.end,
         event=_event_map(event),
@@ -317,6 +328,14 @@ def _is_vital(attendee: Attendee, *, event: Event) -> bool:
     return attendee.is_owner or attendee.email == event.organizer_email
 
 
+def _turnout(row: MeetingRow) -> Turnout:
+    return Turnout(
+        meeting=row.meeting_key or row.event_id,
+        end=row.end_time,
+        assignment=_assignment(row.assignment) if row.assignment else None,
+    )
+
+
 def _meeting(row: MeetingRow) -> Meeting:
     return Meeting(
         event=_event(row),
@@ -330,6 +349,7 @@ def _meeting(row: MeetingRow) -> Meeting:
         meeting_key=row.meeting_key,
         keyed_at=row.keyed_at,
         shared=row.shared == YES,
+        wanted=row.day is not None,
         released=frozenset(row.released or ()),
         leaving=tuple(sorted(row.leaving or ())),
         due=row.due == DUE,

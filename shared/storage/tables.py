@@ -99,6 +99,12 @@ MEETINGS = Schema(
             range_key="start_time",
             projection=("problem",),
         ),
+        Index(
+            name="by_day",
+            hash_key="day",
+            range_key="start_time",
+            projection=("end_time", "meeting_key", "assignment"),
+        ),
     ),
     expires="expires_at",
 )
