@@ -241,7 +241,9 @@ def gone(row: Meeting, around: Surroundings) -> Meeting:
     return _settled(_decided(vanished, around), around, fresh=False)
 
 
-def refused(row: Meeting, problem: str) -> Meeting:
+def refused(
+    row: Meeting, problem: str, *, now: datetime | None = None, detail: str | None = None
+) -> Meeting:
     """The row set aside: Recall refused the call, and only changed facts make it worth another."""
     return replace(
         row,
@@ -250,6 +252,21 @@ def refused(row: Meeting, problem: str) -> Meeting:
         next_attempt=None,
         wake_at=None,
         problem=problem,
+        problem_detail=detail,
+        problem_at=now,
+    )
+
+
+def renewed(row: Meeting, *, now: datetime) -> Meeting:
+    """The row due at once, as if nothing had been tried."""
+    return replace(
+        row,
+        due=True,
+        attempts=0,
+        next_attempt=now,
+        problem=None,
+        problem_detail=None,
+        problem_at=None,
     )
 
 
@@ -271,7 +288,10 @@ def postponed(
 def _seen(row: Meeting, listed: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row with the facts of a Recall answer, and what they decide."""
     event = owned_by(listed.event, around.calendar.email if around.calendar else None)
-    return _decided(replace(row, event=event, bots=listed.bots), around)
+    # One that was moved into the past never took place.
+    moved_away = event.start != row.event.start and event.end <= around.now
+    wanted = row.wanted and not moved_away
+    return _decided(replace(row, event=event, bots=listed.bots, wanted=wanted), around)
 
 
 def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Meeting:
@@ -430,7 +450,11 @@ def _may_join(assigned: Assignment, *, now: datetime) -> bool:
 def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
     """Mark the work owed; or clear it and let the assignment follow what Recall lists."""
     action = action_for(row, around)
-    row = replace(row, wake_at=_next_look(row, action, around=around))
+    row = replace(
+        row,
+        wake_at=_next_look(row, action, around=around),
+        wanted=_wanted(row, around),
+    )
     if action is None or isinstance(action, Wait):
         return replace(
             row,
@@ -439,15 +463,24 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
             attempts=0,
             next_attempt=None,
             problem=None,
+            problem_detail=None,
+            problem_at=None,
             setback=None,
         )
     if fresh:
-        return replace(row, due=True, attempts=0, next_attempt=around.now, problem=None)
+        return renewed(row, now=around.now)
     if row.due:
         return row
     if row.problem is not None:
         return replace(row, wake_at=None)
     return replace(row, due=True, next_attempt=around.now)
+
+
+def _wanted(row: Meeting, around: Surroundings) -> bool:
+    """Whether a bot should be there; after the end what was decided before stands."""
+    if row.event.end <= around.now:
+        return row.wanted
+    return row.verdict.join and around.rules.mode is Mode.LIVE
 
 
 def _next_look(row: Meeting, action: Action | None, *, around: Surroundings) -> datetime | None:

@@ -754,4 +754,8 @@ def test_status_and_drift(stage):
     none = stage.call("GET", "/v1/drift")
     assert (none.status, none.json["code"]) == (404, "no_audit_yet")
     stage.stores.workspace.put_report("drift", {"missing": []})
-    assert stage.call("GET", "/v1/drift").json == {"missing": []}
+    answer = stage.call("GET", "/v1/drift").json
+    nothing = {"should_have_joined": 0, "joined": 0, "missed": 0, "ratio": None}
+    empty = {"today": nothing, "last_day": nothing, "last_7_days": nothing}
+    assert answer == {"missing": [], "coverage": {"counted_at": None, **empty}}
+    assert answer["coverage"] == status["coverage"]
