@@ -17,7 +17,7 @@ from typing import Any
 
 import schemathesis
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import seed as seeded
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
@@ -51,6 +51,23 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+_ODD = ("unknown", "\u00e9", "x" * 300, "\x00", "\U0001f4a3", "a b", "..", "'")
+STRANGE = {
+    "CalendarId": _ODD,
+    "EventId": _ODD,
+    "SessionId": _ODD,
+    "Scope": ("tenant:a%3Ab", "tenant:" + "x" * 256, "entity:\u00e9:\U0001f4a3", "tenant:'"),
+    "return_url": (
+        "http://localhost:1/x",
+        "javascript:alert(1)",
+        "https://",
+        "//host",
+        "https://[",
+        "x",
+    ),
+    "oauth_refresh_token": ("unknown", "\u00e9", "x" * 10_000, "\r\nX: y"),
+    "scope": ("tenant:other", "entity:default:\x00", "entity:default:u_1", "tenant:" + "x" * 257),
+}
 # Their field is the header, the parameter or the key that is wrong.
 NAMED = frozenset({"query_invalid", "path_invalid", "scope_invalid", "cursor_invalid"})
 
@@ -114,7 +131,7 @@ class Site:
                 return oauth_app.answer(event, self.stage.oauth)
 
     def _document(self) -> dict[str, Any]:
-        """The description, with real ids among the strings that stand for ids."""
+        """The description with real ids, and strange ones, instead of any string for an id."""
         document = copy.deepcopy(yaml.safe_load(DESCRIPTION.read_text()))
         components = document["components"]
         known = {
@@ -125,7 +142,7 @@ class Site:
         }
         for name, ids in known.items():
             parameter = components["parameters"][name]
-            parameter["schema"] = {"anyOf": [{"enum": ids}, parameter["schema"]]}
+            parameter["schema"] = {"enum": [*ids, *ids, *STRANGE[name]]}
         for body, key, values in (
             ("ConnectSessionBody", "return_url", [RETURN]),
             ("CalendarBody", "oauth_refresh_token", self.tokens),
@@ -133,7 +150,7 @@ class Site:
             ("PreviewBody", "scope", ["default", "tenant:default"]),
         ):
             properties = components["schemas"][body]["properties"]
-            properties[key] = {"anyOf": [{"enum": values}, properties[key]]}
+            properties[key] = {"enum": [*values, *STRANGE[key]]}
         return document
 
 
@@ -174,7 +191,10 @@ def _ask_one(
     @given(case=operation.as_strategy(generation_mode=mode))
     def question(case: Any) -> None:
         findings.asked += 1
-        response = case.call()
+        try:
+            response = case.call()
+        except ValueError:  # the test client cannot write this address
+            reject()
         findings.statuses[response.status_code] += 1
         try:
             case.validate_response(response, checks=CHECKS)
@@ -212,4 +232,4 @@ def check_problem(case: Any, response: Any) -> None:
     if problem["code"] in NAMED:
         assert problem.get("field"), f"{problem['code']} names no field"
     if problem["code"] == "body_invalid" and isinstance(case.body, dict):
-        assert problem.get("field"), "body_invalid names no field"
+        assert "field" in problem, "body_invalid names no field"
