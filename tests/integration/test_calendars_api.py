@@ -635,6 +635,13 @@ def test_deleting_an_outlook_calendar_asks_nobody_to_revoke(stage):
 # Meetings.
 
 
+def test_a_window_may_start_at_the_end_of_time(stage):
+    calendar_id = stage.add().json["calendar_id"]
+    for name, text in (("from", "9999-12-31T23:59:59Z"), ("from", "0001-01-01T00:00:00Z")):
+        answer = stage.call("GET", f"/v1/calendars/{calendar_id}/meetings", query={name: text})
+        assert (answer.status, answer.json["items"]) == (200, [])
+
+
 def test_meetings_of_the_window_with_page_and_override(stage):
     calendar_id = connected(stage)
     for number in range(3):
