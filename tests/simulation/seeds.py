@@ -46,7 +46,7 @@ class Outcome:
 
 def play(seed: int | str) -> Outcome:
     """From START on: people act while things fail, then all is calm, then it must be right."""
-    chance = Random(f"{seed}/setting")  # noqa: S311  a simulation wants repeatable chance
+    chance = Random(f"{seed}/setting")
     end = START + timedelta(seconds=FAULTS_SECONDS)
     climate = drawn(chance, start=START, end=end)
     world = World(

@@ -143,7 +143,7 @@ class World:
 
     def chance(self, name: str) -> Random:
         """A stream of its own, so that one more draw here changes nothing there."""
-        return Random(f"{self.seed}/{name}")  # noqa: S311  a simulation wants repeatable chance
+        return Random(f"{self.seed}/{name}")
 
     # Time.
 
@@ -421,9 +421,7 @@ class World:
             event["body"] = json.dumps(body)
         process = self.process("calendars")
         try:
-            return Answer(
-                process.serve(lambda: process.service[1].resolve(event, Context()))
-            )
+            return Answer(process.serve(lambda: process.service[1].resolve(event, Context())))
         except Killed:
             return None
 
@@ -498,6 +496,7 @@ class World:
         return {
             "AWS_REGION": "us-east-1",
             "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/doorbell.fifo",
+            "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead.fifo",
             "BUS_NAME": "rollcall",
             "SECRET_ID": SECRET_ID,
             "SEAL_KEY_ID": "alias/rollcall",
