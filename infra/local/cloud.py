@@ -17,6 +17,7 @@ from botocore.handlers import BUILTIN_HANDLERS
 from moto import mock_aws
 from moto.core.models import botocore_stubber, responses_mock
 
+from infra.local.moto_queues import quick_queues
 from infra.local.template import REGION, Queue, Stack, Table
 
 CLIENT_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
@@ -67,7 +68,7 @@ class Meter:
 @contextmanager
 def emulated_cloud(stack: Stack, *, secret: Mapping[str, str], meter: Meter) -> Iterator[None]:
     """AWS for as long as the context is open, with the template's resources in it."""
-    with _throwaway_credentials(), _moto(), _listening(meter):
+    with _throwaway_credentials(), _moto(), quick_queues(), _listening(meter):
         _create(stack, secret)
         yield
 
