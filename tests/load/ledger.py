@@ -142,9 +142,7 @@ def is_feed_list(call: Call) -> bool:
     """A List of what changed in the whole workspace, as doorbells and ticks cause."""
     query = parse_qs(urlsplit(call.url).query)
     return (
-        call.endpoint == LIST_EVENTS
-        and "calendar_id" not in query
-        and ("updated_at__gte" in query or "cursor" in query)
+        call.endpoint == LIST_EVENTS and "calendar_id" not in query and "updated_at__gte" in query
     )
 
 

@@ -80,7 +80,7 @@ class Crowd:
         for one, other in zip(steady[::2], steady[1::2], strict=False):
             self._share(one, other)
         for number, start in enumerate(near):
-            self._add(steady[number % NEAR_PEOPLE], start, near=True)
+            self._add(steady[number % min(NEAR_PEOPLE, len(steady))], start, near=True)
         for person in [*steady[:NEAR_PEOPLE], *self.book.people]:
             if not person.busy:
                 person.busy = True

@@ -117,13 +117,15 @@ def over_budget(most: Counter[str]) -> list[str]:
     ]
 
 
-def refused_calls(world: RecallWorld, *, injected: Counter[str]) -> Counter[str]:
-    """Calls that Recall itself refused, beyond those that the plan broke."""
-    found: Counter[str] = Counter()
-    for call in list(world.calls):
-        if call.status >= 400:
-            found[str(call.status)] += 1
-    return found - injected
+def throttled(world: RecallWorld, *, broken: int) -> list[str]:
+    """Calls that Recall itself found too many; `broken`: those that the plan answered so."""
+    found = answers_of_recall(world)["429"] - broken
+    return [f"{found} calls that Recall throttled"] if found else []
+
+
+def answers_of_recall(world: RecallWorld) -> Counter[str]:
+    """Calls by status, those that the plan broke included."""
+    return Counter(str(call.status) for call in list(world.calls))
 
 
 def shown(lines: list[str]) -> list[str]:
