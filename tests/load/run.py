@@ -63,6 +63,7 @@ class Storm:
     size: int
     seconds: float = 0.0
     delivered: int = 0
+    strayed: int = 0
     feed_lists: int = 0
     other_lists: int = 0
     covered_after: float = 0.0
@@ -237,12 +238,13 @@ class Run:
     def _over(self, storm: Storm, sent: list[Message], *, calls: int) -> bool:
         """All delivered, and then a List that began later; counts on the way."""
         storm.delivered = sum(message.state == "delivered" for message in sent)
+        storm.strayed = sum(message.state == "lost" for message in sent)  # by the plan
         lists = [call for call in self.world.calls[calls:] if call.endpoint == LIST_EVENTS]
         feed = [call for call in lists if is_feed_list(call)]
         storm.feed_lists, storm.other_lists = len(feed), len(lists) - len(feed)
-        if storm.delivered < storm.size:
+        if storm.delivered + storm.strayed < storm.size:
             return False
-        last = max(message.attempts[-1][0] for message in sent)
+        last = max(message.attempts[-1][0] for message in sent if message.attempts)
         return (
             any(call.at > last + timedelta(seconds=1) for call in feed) and not self.watch.queued()
         )
@@ -316,7 +318,7 @@ class Run:
         return found
 
     def _judge_storm(self, storm: Storm, found: verdict.Verdict) -> None:
-        lost = storm.size - storm.delivered
+        lost = storm.size - storm.delivered - storm.strayed
         found.lost += [f"{lost} webhooks of the storm of {storm.size:,}"] if lost else []
         # The smaller storms of a shorter run have no limit of their own.
         most = LISTS_MAX.get(storm.size, storm.size)
