@@ -119,7 +119,7 @@ class Sweeper:
         return heard and not self._owed_reads(feed)
 
     def _is_taken_over(self, message: FeedMessage, feed: Feed) -> bool:
-        """Whoever has swept since worked as well, and rang for what was left: one bell is enough."""
+        """Whoever has swept since worked as well, and rang for what was left."""
         if not isinstance(message, WorkDue) or feed.open is not None:
             return False
         return covered(message.received_at, swept_at=feed.swept_at)
