@@ -25,7 +25,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev lock rotate simulate story test test-full
+.PHONY: bench build check clean demo deploy dev lock planted rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -59,6 +59,10 @@ bench: $(TOOLS)
 # make simulate SEEDS=10000, or one seed in full: make simulate SEED=4711
 simulate: $(TOOLS)
 	$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+# Bugs planted on purpose, each of which a seed or a test must notice: make planted ONLY=no-overlap
+planted: $(TOOLS)
+	$(PYTHON) -m tests.simulation.planted $(if $(ONLY),--only $(ONLY))
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging
