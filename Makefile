@@ -27,7 +27,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev fuzz load lock rotate simulate story test test-full
+.PHONY: bench build check clean demo deploy dev fuzz load lock planted rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -71,6 +71,10 @@ simulate: $(TOOLS)
 # make load MINUTES=20 SEED=4
 load: $(TOOLS)
 	$(PYTHON) -m tests.load --minutes $(MINUTES) --seed $(SEED)
+
+# Bugs planted on purpose, each of which a seed or a test must notice: make planted ONLY=no-overlap
+planted: $(TOOLS)
+	$(PYTHON) -m tests.simulation.planted $(if $(ONLY),--only $(ONLY))
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging

@@ -1333,6 +1333,17 @@ class TestSwitches:
         stage.call("DELETE", f"/api/v2/calendars/{other}/")
         assert [] == stage.world.live_bots()
 
+    def test_a_shared_bot_follows_nobody(self):
+        stage, meeting = self.meeting(automatic_follow=True)
+        stage.account("b@acme.example").add_event("x", start=START + timedelta(hours=3), link=MEET)
+        other = stage.connect("b@acme.example")
+        stage.schedule(meeting)
+        stage.schedule(stage.event(calendar_id=other))
+        (name,) = stage.account().events
+        stage.account().move(name, START + timedelta(hours=5))
+        stage.passes(seconds=3)
+        assert [START + timedelta(hours=3)] == [each.join_at for each in stage.world.live_bots()]
+
     @pytest.mark.parametrize(
         ("switch", "status", "entries"), [("clean", 204, 0), ("refused", 400, 1)]
     )
