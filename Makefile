@@ -25,7 +25,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev lock rotate simulate story test test-full
+.PHONY: bench build check clean crashes demo deploy dev lock rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -59,6 +59,11 @@ bench: $(TOOLS)
 # make simulate SEEDS=10000, or one seed in full: make simulate SEED=4711
 simulate: $(TOOLS)
 	$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+# Every scene with a death at every call, and at every call after that; hours. PAIRS= for minutes.
+PAIRS = --pairs
+crashes: $(TOOLS)
+	$(PYTHON) -m tests.simulation.crashes $(PAIRS)
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging
