@@ -27,7 +27,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev fuzz load lock planted rotate simulate story test test-full
+.PHONY: bench build check clean crashes demo deploy dev fuzz load lock planted rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -75,6 +75,11 @@ load: $(TOOLS)
 # Bugs planted on purpose, each of which a seed or a test must notice: make planted ONLY=no-overlap
 planted: $(TOOLS)
 	$(PYTHON) -m tests.simulation.planted $(if $(ONLY),--only $(ONLY))
+
+# Every scene with a death at every call, and at every call after that; hours. PAIRS= for minutes.
+PAIRS = --pairs
+crashes: $(TOOLS)
+	$(PYTHON) -m tests.simulation.crashes $(PAIRS)
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging
