@@ -1,0 +1,301 @@
+"""`make mutants`: how many planted bugs the tests see, per part of the code.
+
+Parts, their tests and their targets stand in pyproject.toml. Verdicts are kept in
+build/mutants.json: an interrupted run goes on where it was, and after a change the test that saw
+a bug last time is the first to be asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.judge import (
+    BROKEN,
+    KILLED,
+    PYTEST,
+    SURVIVED,
+    TIMED_OUT,
+    Reach,
+    Survey,
+    Verdict,
+    judged_anew,
+    judged_in_place,
+)
+from tests.mutation.operators import Mutant, mutants_of
+
+STATE = Path("build/mutants.json")
+EQUIVALENT = Path("tests/mutation/equivalent.toml")
+CODE = ("functions", "infra", "shared", "tests")
+# Imported once, so that a mutant that needs a fresh import does not pay for them.
+FOREIGN = (
+    "aws_lambda_powertools.event_handler",
+    "aws_lambda_powertools.metrics",
+    "aws_lambda_powertools.utilities.idempotency",
+    "boto3",
+    "hypothesis.extra",
+    "hypothesis.strategies",
+    "moto",
+    "moto.server",
+    "pydantic",
+    "pynamodb.models",
+    "requests",
+    "time_machine",
+)
+SAVED_EVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    name: str
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+    target: float
+
+
+def main() -> int:
+    options = _options()
+    for name in FOREIGN:
+        importlib.import_module(name)
+    equivalent = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))
+    lines, good = [], True
+    for part in _parts():
+        if options.part and part.name not in options.part:
+            continue
+        started = time.monotonic()
+        bench = Bench(part, options, equivalent.get(part.name, {}))
+        bench.run()
+        line, reached = bench.score(time.monotonic() - started)
+        lines.append(line)
+        good &= reached
+    print("\n".join(lines))
+    return 0 if good else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    parser.add_argument("--part", action="append", help="only this part")
+    parser.add_argument("--only", default="", help="only mutants whose name holds this text")
+    parser.add_argument("--survivors", action="store_true", help="only those not seen last time")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    return parser.parse_args()
+
+
+def _parts() -> Iterator[Part]:
+    settings = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    for name, part in settings["tool"]["mutants"].items():
+        files = sorted(str(path) for glob in part["sources"] for path in Path().glob(glob))
+        yield Part(
+            name=name, sources=tuple(files), tests=tuple(part["tests"]), target=part["target"]
+        )
+
+
+class Bench:
+    """One part: its mutants, their verdicts, and the processes that find them."""
+
+    def __init__(self, part: Part, options: argparse.Namespace, equivalent: dict[str, str]):
+        self.part = part
+        self.jobs = options.jobs
+        self.equivalent = equivalent
+        self.mutants = {m.name: m for path in part.sources for m in mutants_of(path)}
+        self.state = _State(part.name, digest=_digest(CODE))
+        if unknown := equivalent.keys() - self.mutants.keys():
+            raise SystemExit(f"{EQUIVALENT} names mutants that are not there: {sorted(unknown)}")
+        self.wanted = [
+            m
+            for m in self.mutants.values()
+            if options.only in m.name
+            and m.name not in self.state.now
+            and not (options.survivors and self.state.saw(m.name))
+        ]
+        self.done, self.started = 0, time.monotonic()
+
+    def run(self) -> None:
+        if not self.wanted:
+            return
+        reach = self._surveyed()
+        self._run_all(
+            (m for m in self.wanted if m.name not in self.state.now),
+            lambda mutant, told: self._anew(mutant, reach, told=told),
+        )
+        self.state.save()
+        print(file=sys.stderr)
+
+    def _surveyed(self) -> Reach:
+        """In a process of its own, which the project's imports do not leave."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder, "reach.json")
+            if (child := os.fork()) == 0:
+                os._exit(self._in_place(out))
+            if os.waitpid(child, 0)[1] != 0:
+                raise SystemExit(f"{self.part.name}: the tests fail without any mutant")
+            self.state.load()
+            found = json.loads(out.read_text())
+        return Reach({k: set(v) for k, v in found["tests"].items()}, found["seconds"])
+
+    def _in_place(self, out: Path) -> int:
+        """Surveys the tests, then judges the mutants that live in functions."""
+
+        def then(reach: Reach, items: dict[str, pytest.Item]) -> None:
+            tests = {k: sorted(v) for k, v in reach.tests.items()}
+            out.write_text(json.dumps({"tests": tests, "seconds": reach.seconds}))
+            inside = [
+                m for m in self.wanted if m.scope and reach.of_lines(m.path, m.lines)
+            ]
+            self._run_all(inside, lambda m, told: self._planted(m, reach, items, told=told))
+            self.state.save()
+
+        self._say(f"{len(self.wanted)} mutants of {len(self.mutants)}; surveying the tests")
+        plugin = Survey(set(self.part.sources), then)
+        return int(pytest.main([*PYTEST, *self.part.tests], plugins=[plugin]))
+
+    def _planted(self, mutant: Mutant, reach: Reach, items: dict[str, pytest.Item], *, told: int):
+        names = self._order(mutant, reach.of_lines(mutant.path, mutant.lines), reach)
+        chosen = [items[name] for name in names]
+        judged_in_place(mutant, chosen, allowed=reach.seconds, told=told)
+
+    def _anew(self, mutant: Mutant, reach: Reach, *, told: int) -> None:
+        """First the tests that are in the file anyway, then those of whoever imports it."""
+        here = reach.of_files([mutant.path])
+        around = reach.of_files(_importers(mutant.path, self.part.sources)) - here
+        everything = set(reach.seconds) - here - around
+        groups = (here, around) if here or around else (everything,)
+        order = [name for group in groups for name in self._order(mutant, group, reach)]
+        judged_anew(mutant, order, allowed=reach.seconds, told=told)
+
+    def _order(self, mutant: Mutant, names: set[str], reach: Reach) -> list[str]:
+        before = self.state.before.get(mutant.name, {}).get("by")
+        return sorted(names, key=lambda name: (name != before, reach.seconds[name], name))
+
+    def _run_all(self, mutants: Iterable[Mutant], judge: Callable[[Mutant, int], None]) -> None:
+        running: dict[int, tuple[Mutant, int]] = {}
+        waiting = iter(mutants)
+        while True:
+            while len(running) < self.jobs and (mutant := next(waiting, None)) is not None:
+                told = os.memfd_create("told")
+                if (child := os.fork()) == 0:
+                    try:
+                        judge(mutant, told)
+                    finally:
+                        os._exit(BROKEN)
+                running[child] = (mutant, told)
+            if not running:
+                return
+            child, status = os.wait()
+            mutant, told = running.pop(child)
+            by = os.pread(told, 1000, 0).decode().strip()
+            os.close(told)
+            self.state.add(mutant.name, Verdict(outcome=_outcome(status), by=by))
+            self.done += 1
+            self._say(f"{self.done} of {len(self.wanted)}")
+
+    def _say(self, text: str) -> None:
+        passed = time.monotonic() - self.started
+        survivors = sum(v["outcome"] == "survived" for v in self.state.now.values())
+        line = f"{self.part.name}: {text}, {survivors} survive, {passed:.0f} s"
+        end = "\r" if sys.stderr.isatty() else "\n"
+        if sys.stderr.isatty() or self.done % 200 == 0:
+            print(line.ljust(78), end=end, file=sys.stderr, flush=True)
+
+    def score(self, seconds: float) -> tuple[str, bool]:
+        known = {name: self.state.now[name] for name in self.mutants if name in self.state.now}
+        count = {name: 0 for name in ("killed", "timed out", "survived", "broken")}
+        for name, verdict in known.items():
+            if verdict["outcome"] in {"survived", "broken"} and name not in self.equivalent:
+                print(f"{verdict['outcome']}: {self.mutants[name].line}: {name}")
+            count[verdict["outcome"]] += 1
+        wrong = [n for n in self.equivalent if known.get(n, {}).get("outcome") == "killed"]
+        for name in wrong:
+            print(f"called equivalent, but seen by {known[name]['by']}: {name}")
+        seen, total = count["killed"] + count["timed out"], len(known) or 1
+        set_aside = sum(name in self.equivalent for name in known)
+        share = 100 * seen / total
+        line = (
+            f"mutants: {self.part.name}: {share:.1f} % (target {self.part.target:.0f} %): "
+            f"{count['killed']} killed + {count['timed out']} timed out of {total}, "
+            f"{count['survived'] + count['broken'] - set_aside} survive, "
+            f"{set_aside} equivalent, {seconds:.0f} s"
+        )
+        if len(known) < len(self.mutants):
+            line += f" ({len(self.mutants) - len(known)} not judged)"
+        return line, share >= self.part.target and not wrong
+
+
+class _State:
+    """Verdicts on disk: `now` of this very code, `before` of any earlier one."""
+
+    def __init__(self, part: str, *, digest: str) -> None:
+        self.part, self.digest = part, digest
+        self.saved = time.monotonic()
+        self.load()
+
+    def load(self) -> None:
+        stored = json.loads(STATE.read_text())[self.part] if self._is_stored() else {}
+        same = stored.get("digest") == self.digest
+        self.now: dict[str, dict[str, str]] = stored.get("now", {}) if same else {}
+        self.before = stored.get("before", {}) | ({} if same else stored.get("now", {}))
+
+    def saw(self, name: str) -> bool:
+        return self.before.get(name, {}).get("outcome") in {"killed", "timed out"}
+
+    def add(self, name: str, verdict: Verdict) -> None:
+        self.now[name] = asdict(verdict)
+        if time.monotonic() - self.saved > SAVED_EVERY_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        STATE.parent.mkdir(exist_ok=True)
+        whole = json.loads(STATE.read_text()) if STATE.exists() else {}
+        whole[self.part] = {"digest": self.digest, "now": self.now, "before": self.before}
+        new = STATE.with_suffix(".new")
+        new.write_text(json.dumps(whole))
+        new.replace(STATE)
+        self.saved = time.monotonic()
+
+    def _is_stored(self) -> bool:
+        return STATE.exists() and self.part in json.loads(STATE.read_text())
+
+
+def _outcome(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return "timed out" if os.WTERMSIG(status) in TIMED_OUT else "killed"
+    return {SURVIVED: "survived", KILLED: "killed"}.get(os.WEXITSTATUS(status), "broken")
+
+
+def _importers(path: str, sources: Iterable[str]) -> list[str]:
+    module = path.removesuffix(".py").replace("/", ".")
+    return [
+        source
+        for source in sources
+        if any(
+            isinstance(node, ast.ImportFrom) and node.module == module
+            for node in ast.walk(ast.parse(Path(source).read_text(encoding="utf-8")))
+        )
+    ]
+
+
+def _digest(folders: Iterable[str]) -> str:
+    whole = hashlib.sha256(Path("pyproject.toml").read_bytes())
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("*.py")):
+            whole.update(str(path).encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())
