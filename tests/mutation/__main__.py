@@ -33,6 +33,7 @@ from tests.mutation.judge import (
     Reach,
     Survey,
     Verdict,
+    end_alike,
     judged_anew,
     judged_in_place,
 )
@@ -169,12 +170,15 @@ class Bench:
         judged_in_place(mutant, chosen, allowed=reach.seconds, told=told)
 
     def _anew(self, mutant: Mutant, reach: Reach, *, told: int) -> None:
-        """First the tests that are in the file anyway, then those of whoever imports it."""
-        here = reach.of_files([mutant.path])
-        around = reach.of_files(_importers(mutant.path, self.part.sources)) - here
-        everything = set(reach.seconds) - here - around
-        groups = (here, around) if here or around else (everything,)
-        order = [name for group in groups for name in self._order(mutant, group, reach)]
+        """First the tests that saw it before or have the file's name, then all that reach it."""
+        names = reach.of_files([mutant.path, *_importers(mutant.path, self.part.sources)])
+        order = self._order(mutant, names or set(reach.seconds), reach)
+        if (child := os.fork()) == 0:
+            first = [name for name in order if _stem(name) == f"test_{Path(mutant.path).stem}"]
+            judged_anew(mutant, first or order[:1], allowed=reach.seconds, told=told)
+        status = os.waitpid(child, 0)[1]
+        if _outcome(status) != "survived":
+            end_alike(status)
         judged_anew(mutant, order, allowed=reach.seconds, told=told)
 
     def _order(self, mutant: Mutant, names: set[str], reach: Reach) -> list[str]:
@@ -274,6 +278,10 @@ def _outcome(status: int) -> str:
     if os.WIFSIGNALED(status):
         return "timed out" if os.WTERMSIG(status) in TIMED_OUT else "killed"
     return {SURVIVED: "survived", KILLED: "killed"}.get(os.WEXITSTATUS(status), "broken")
+
+
+def _stem(name: str) -> str:
+    return Path(name.partition("::")[0]).stem
 
 
 def _importers(path: str, sources: Iterable[str]) -> list[str]:

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.mutation.operators import Mutant
 # Of one test: its share of a mutant's time, and how far a mutant may slow it down.
 SECONDS_MIN = 5.0
 SLOWER_MAX = 10.0
+FOLLOWED_CALLS_MAX = 100
 MEMORY_BYTES_MAX = 4 * 1024**3
 SURVIVED, KILLED, BROKEN = 0, 1, 3
 TIMED_OUT = (signal.SIGALRM, signal.SIGVTALRM)
@@ -86,6 +88,11 @@ class Survey(Session):
         if session.testsfailed:
             raise session.Interrupted("the tests cannot be collected")
         items = {item.nodeid: item for item in session.items}
+        living_functions()
+        cached_functions()
+        # A fork then shares its parent's memory until it writes to it.
+        gc.collect()
+        gc.freeze()
         self.then(_forked_reach(self.paths, list(items.values())), items)
         return True
 
@@ -154,13 +161,10 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def plant(mutant: Mutant) -> None:
     """Gives the living functions of the mutant's scope the code with the bug."""
     new = {(c.co_qualname, c.co_firstlineno): c for c in _codes(mutant.code())}
-    file, planted = str(Path(mutant.path).resolve()), 0
-    for function in gc.get_objects():
-        if not isinstance(function, types.FunctionType):
-            continue
-        code = function.__code__
-        key = (code.co_qualname, code.co_firstlineno)
-        if code.co_filename == file and key in new and key[0].split(".<locals>")[0] == mutant.scope:
+    planted = 0
+    for function in living_functions().get(str(Path(mutant.path).resolve()), []):
+        key = (function.__code__.co_qualname, function.__code__.co_firstlineno)
+        if key in new and key[0].split(".<locals>")[0] == mutant.scope:
             function.__code__ = new[key]
             planted += 1
     if not planted:
@@ -168,13 +172,30 @@ def plant(mutant: Mutant) -> None:
     forget_answers()
 
 
+@functools.cache
+def living_functions() -> dict[str, list[types.FunctionType]]:
+    """Those of the project, by file; asked once all tests are imported."""
+    found: dict[str, list[types.FunctionType]] = {}
+    for each in gc.get_objects():
+        if isinstance(each, types.FunctionType):
+            found.setdefault(each.__code__.co_filename, []).append(each)
+    return found
+
+
+@functools.cache
+def cached_functions() -> list[functools._lru_cache_wrapper]:
+    return [
+        each
+        for each in gc.get_objects()
+        if isinstance(each, functools._lru_cache_wrapper)
+        and (each.__module__ or "").partition(".")[0] in {"shared", "functions"}
+    ]
+
+
 def forget_answers() -> None:
     """What a cached function answered before the bug does not count."""
-    for found in gc.get_objects():
-        if isinstance(found, functools._lru_cache_wrapper):
-            module = getattr(found, "__module__", None) or ""
-            if module.partition(".")[0] in {"shared", "functions"}:
-                found.cache_clear()
+    for each in cached_functions():
+        each.cache_clear()
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -202,6 +223,14 @@ def play(items: list[pytest.Item], *, allowed: dict[str, float], told: int) -> N
 def tell(told: int, by: str) -> None:
     os.pwrite(told, by.encode().ljust(1000)[:1000], 0)
     os._exit(KILLED)
+
+
+def end_alike(status: int) -> None:
+    """Ends this process as another one ended."""
+    if os.WIFSIGNALED(status):
+        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.WEXITSTATUS(status))
 
 
 def limit() -> None:
@@ -266,12 +295,23 @@ def _reach(paths: dict[str, str], items: list[pytest.Item]) -> Reach:
 
 @contextlib.contextmanager
 def _following(paths: dict[str, str], lines: set[tuple[str, int]]) -> Iterator[None]:
+    calls: Counter[types.CodeType] = Counter()
+
     def within(frame, event, _):
         lines.add((frame.f_code.co_filename, frame.f_lineno))
         return within
 
     def enter(frame, event, _):
-        return within(frame, event, _) if frame.f_code.co_filename in paths else None
+        code = frame.f_code
+        if code.co_filename not in paths:
+            return None
+        calls[code] += 1
+        if calls[code] > FOLLOWED_CALLS_MAX:
+            # Generated examples: taken to reach every line.
+            if calls[code] == FOLLOWED_CALLS_MAX + 1:
+                lines.update((code.co_filename, line) for *_, line in code.co_lines() if line)
+            return None
+        return within(frame, event, _)
 
     threading.settrace(enter)
     sys.settrace(enter)
