@@ -25,7 +25,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev lock rotate story test test-full
+.PHONY: bench build check clean demo deploy dev lock mutants rotate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -55,6 +55,10 @@ check: $(TOOLS) $(SAM_TOOLS)
 
 bench: $(TOOLS)
 	$(PYTHON) -m tests.bench
+
+# make mutants MUTANTS="--part verifier"; a second run goes on where the first was stopped.
+mutants: $(TOOLS)
+	$(PYTHON) -m tests.mutation $(MUTANTS)
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging

@@ -1,7 +1,7 @@
 """`make mutants`: how many planted bugs the tests see, per part of the code.
 
 Parts, their tests and their targets stand in pyproject.toml. Verdicts are kept in
-build/mutants.json: an interrupted run goes on where it was, and after a change the test that saw
+build/mutants: an interrupted run goes on where it was, and after a change the test that saw
 a bug last time is the first to be asked.
 """
 
@@ -39,7 +39,7 @@ from tests.mutation.judge import (
 )
 from tests.mutation.operators import Mutant, mutants_of
 
-STATE = Path("build/mutants.json")
+STATE = Path("build/mutants")
 EQUIVALENT = Path("tests/mutation/equivalent.toml")
 CODE = ("functions", "infra", "shared", "tests")
 # Imported once, so that a mutant that needs a fresh import does not pay for them.
@@ -70,6 +70,8 @@ class Part:
 
 def main() -> int:
     options = _options()
+    # Each mutant that needs a fresh import would load all of them.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in FOREIGN:
         importlib.import_module(name)
     equivalent = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))
@@ -154,9 +156,7 @@ class Bench:
         def then(reach: Reach, items: dict[str, pytest.Item]) -> None:
             tests = {k: sorted(v) for k, v in reach.tests.items()}
             out.write_text(json.dumps({"tests": tests, "seconds": reach.seconds}))
-            inside = [
-                m for m in self.wanted if m.scope and reach.of_lines(m.path, m.lines)
-            ]
+            inside = [m for m in self.wanted if m.scope and reach.of_lines(m.path, m.lines)]
             self._run_all(inside, lambda m, told: self._planted(m, reach, items, told=told))
             self.state.save()
 
@@ -217,7 +217,7 @@ class Bench:
 
     def score(self, seconds: float) -> tuple[str, bool]:
         known = {name: self.state.now[name] for name in self.mutants if name in self.state.now}
-        count = {name: 0 for name in ("killed", "timed out", "survived", "broken")}
+        count = dict.fromkeys(("killed", "timed out", "survived", "broken"), 0)
         for name, verdict in known.items():
             if verdict["outcome"] in {"survived", "broken"} and name not in self.equivalent:
                 print(f"{verdict['outcome']}: {self.mutants[name].line}: {name}")
@@ -243,12 +243,12 @@ class _State:
     """Verdicts on disk: `now` of this very code, `before` of any earlier one."""
 
     def __init__(self, part: str, *, digest: str) -> None:
-        self.part, self.digest = part, digest
+        self.path, self.digest = STATE / f"{part}.json", digest
         self.saved = time.monotonic()
         self.load()
 
     def load(self) -> None:
-        stored = json.loads(STATE.read_text())[self.part] if self._is_stored() else {}
+        stored = json.loads(self.path.read_text()) if self.path.exists() else {}
         same = stored.get("digest") == self.digest
         self.now: dict[str, dict[str, str]] = stored.get("now", {}) if same else {}
         self.before = stored.get("before", {}) | ({} if same else stored.get("now", {}))
@@ -262,16 +262,11 @@ class _State:
             self.save()
 
     def save(self) -> None:
-        STATE.parent.mkdir(exist_ok=True)
-        whole = json.loads(STATE.read_text()) if STATE.exists() else {}
-        whole[self.part] = {"digest": self.digest, "now": self.now, "before": self.before}
-        new = STATE.with_suffix(".new")
-        new.write_text(json.dumps(whole))
-        new.replace(STATE)
+        STATE.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps({"digest": self.digest, "now": self.now, "before": self.before}))
+        new.replace(self.path)
         self.saved = time.monotonic()
-
-    def _is_stored(self) -> bool:
-        return STATE.exists() and self.part in json.loads(STATE.read_text())
 
 
 def _outcome(status: int) -> str:

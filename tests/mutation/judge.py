@@ -69,9 +69,7 @@ class Session:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.option.tbstyle = "no"
-        quick = settings(
-            settings.default, phases=(Phase.explicit, Phase.generate), database=None
-        )
+        quick = settings(settings.default, phases=(Phase.explicit, Phase.generate), database=None)
         settings.register_profile("mutants", quick)
         settings.load_profile("mutants")
 
@@ -122,9 +120,7 @@ def judged_in_place(
     play(items, allowed=allowed, told=told)
 
 
-def judged_anew(
-    mutant: Mutant, order: list[str], *, allowed: dict[str, float], told: int
-) -> None:
+def judged_anew(mutant: Mutant, order: list[str], *, allowed: dict[str, float], told: int) -> None:
     """In a fork of a process that never imported the project. Never returns."""
     limit()
     sys.meta_path.insert(0, Planted(mutant))
@@ -137,8 +133,15 @@ def judged_anew(
 
 
 PYTEST = [
-    "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:faulthandler",
-    "--assert=plain", "-o", "addopts=",
+    "-p",
+    "no:terminal",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:faulthandler",
+    "--assert=plain",
+    "-o",
+    "addopts=",
 ]
 
 
@@ -213,7 +216,7 @@ def play(items: list[pytest.Item], *, allowed: dict[str, float], told: int) -> N
         os.pwrite(told, item.nodeid.encode().ljust(1000)[:1000], 0)
         try:
             reports = runtestprotocol(item, nextitem=following, log=False)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - whatever a mutant raises, it was seen
             os._exit(KILLED)
         if any(report.failed for report in reports):
             os._exit(KILLED)
@@ -260,12 +263,14 @@ def _forked_reach(paths: dict[str, str], items: list[pytest.Item]) -> Reach:
         os.close(read)
         try:
             reach = _reach(paths, items)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to the parent, which ends
             os.write(2, f"survey: {error!r}\n".encode())
             os._exit(1)
         with os.fdopen(write, "w") as out:
-            json.dump({"tests": {k: sorted(v) for k, v in reach.tests.items()},
-                       "seconds": reach.seconds}, out)
+            json.dump(
+                {"tests": {k: sorted(v) for k, v in reach.tests.items()}, "seconds": reach.seconds},
+                out,
+            )
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as told:

@@ -173,7 +173,9 @@ def _changes(node: ast.AST, *, inside: bool) -> Iterator[tuple[str, ast.AST]]:
         yield f"{_snippet(node, new)} -> {_snippet(new, node)}", new
 
 
-def _new(node: ast.AST, *, inside: bool) -> Iterator[ast.AST]:
+def _new(  # noqa: C901, PLR0912, PLR0915 - one table of operators
+    node: ast.AST, *, inside: bool
+) -> Iterator[ast.AST]:
     match node:
         case ast.Compare():
             for index, operator in enumerate(node.ops):
@@ -297,5 +299,9 @@ def _shown(node: ast.AST) -> ast.AST:
     short = {"body": [ast.Expr(ast.Constant(...))], "orelse": []}
     if isinstance(node, ast.If | ast.While | ast.For | ast.ExceptHandler | ast.match_case):
         raised = isinstance(node.body[0], ast.Raise) and isinstance(node, ast.ExceptHandler)
-        return node if raised else _copied(node, **{k: v for k, v in short.items() if hasattr(node, k)})
+        return (
+            node
+            if raised
+            else _copied(node, **{k: v for k, v in short.items() if hasattr(node, k)})
+        )
     return ast.fix_missing_locations(copy.deepcopy(node))
