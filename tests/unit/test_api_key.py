@@ -40,6 +40,7 @@ def test_only_the_stored_digest_is_the_same():
         ({"admin"}, "DELETE /v1/entities/{tenant_id}/{entity_id}", True),
         ({"read", "write"}, "DELETE /v1/entities/{tenant_id}/{entity_id}", False),
         (set(), "GET /v1/status", False),
+        ({"read"}, "GET /v1/entities/{tenant_id}/{entity_id}", True),
         ({"read", "admin"}, "$default", False),
     ],
 )

@@ -10,8 +10,11 @@ from botocore.exceptions import ClientError
 
 from functions.webhooks import app
 from functions.webhooks.delivery import UnreadableError, message_of
+from functions.webhooks.signature import verified_delivery
 from shared.config import AWS_LIMITS
 from shared.domain.message import BotEvent
+from shared.domain.secret import Secret
+from shared.errors import PermanentError
 from tests.deliveries import NOW, SECRET, compact, gateway_event, headers, library_clock, payload
 
 ROUTE = "POST /webhooks/recall"
@@ -218,3 +221,21 @@ def test_the_older_report_needs_a_bot_and_a_code(missing):
     data["status"].pop(missing, None)
     with pytest.raises(UnreadableError):
         read("bot.status_change", data)
+
+
+def test_a_body_that_is_no_base64_is_not_read_around_its_faults(cloud):
+    environment = {"QUEUE_URL": QUEUE, "SECRET_ID": "stack"}
+    service = app.compose(environment, client=cloud.client, clock=lambda: NOW)
+    event = gateway_event(ROUTE, headers=headers(CHANGE), body=CHANGE, is_base64=True)
+    assert 401 == app.receive({**event, "body": "%" + event["body"]}, service)["statusCode"]
+    assert 204 == app.receive(event, service)["statusCode"]
+
+
+def test_a_new_report_without_a_time_counts_from_when_it_came():
+    data = {"bot": {"id": "b"}, "data": {"code": "invented"}}
+    assert NOW == read("bot.invented", data).updated_at
+
+
+def test_an_operator_is_told_what_a_secret_looks_like():
+    with pytest.raises(PermanentError, match="expected whsec_ and base64"):
+        verified_delivery(CHANGE, headers(CHANGE), secrets=[Secret("")], now=NOW)
