@@ -1,15 +1,14 @@
 """`make mutants`: how many planted bugs the tests see, per part of the code.
 
 Parts, their tests and their targets stand in pyproject.toml. Verdicts are kept in
-build/mutants: an interrupted run goes on where it was, and after a change the test that saw
-a bug last time is the first to be asked.
+build/mutants: an interrupted run goes on where it was, new tests are shown only what survived,
+and after a change of the code the test that saw a bug last time is the first to be asked.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import hashlib
 import importlib
 import json
 import os
@@ -19,7 +18,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -32,16 +31,14 @@ from tests.mutation.judge import (
     TIMED_OUT,
     Reach,
     Survey,
-    Verdict,
     end_alike,
     judged_anew,
     judged_in_place,
 )
 from tests.mutation.operators import Mutant, mutants_of
+from tests.mutation.verdicts import Verdict, Verdicts
 
-STATE = Path("build/mutants")
 EQUIVALENT = Path("tests/mutation/equivalent.toml")
-CODE = ("functions", "infra", "shared", "tests")
 # Imported once, so that a mutant that needs a fresh import does not pay for them.
 FOREIGN = (
     "aws_lambda_powertools.event_handler",
@@ -57,7 +54,6 @@ FOREIGN = (
     "requests",
     "time_machine",
 )
-SAVED_EVERY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +111,7 @@ class Bench:
         self.jobs = options.jobs
         self.equivalent = equivalent
         self.mutants = {m.name: m for path in part.sources for m in mutants_of(path)}
-        self.state = _State(part.name, digest=_digest(CODE))
+        self.state = Verdicts(part.name, part.tests)
         if unknown := equivalent.keys() - self.mutants.keys():
             raise SystemExit(f"{EQUIVALENT} names mutants that are not there: {sorted(unknown)}")
         self.wanted = [
@@ -182,7 +178,7 @@ class Bench:
         judged_anew(mutant, order, allowed=reach.seconds, told=told)
 
     def _order(self, mutant: Mutant, names: set[str], reach: Reach) -> list[str]:
-        before = self.state.before.get(mutant.name, {}).get("by")
+        before = self.state.last_seen_by(mutant.name)
         return sorted(names, key=lambda name: (name != before, reach.seconds[name], name))
 
     def _run_all(self, mutants: Iterable[Mutant], judge: Callable[[Mutant, int], None]) -> None:
@@ -239,36 +235,6 @@ class Bench:
         return line, share >= self.part.target and not wrong
 
 
-class _State:
-    """Verdicts on disk: `now` of this very code, `before` of any earlier one."""
-
-    def __init__(self, part: str, *, digest: str) -> None:
-        self.path, self.digest = STATE / f"{part}.json", digest
-        self.saved = time.monotonic()
-        self.load()
-
-    def load(self) -> None:
-        stored = json.loads(self.path.read_text()) if self.path.exists() else {}
-        same = stored.get("digest") == self.digest
-        self.now: dict[str, dict[str, str]] = stored.get("now", {}) if same else {}
-        self.before = stored.get("before", {}) | ({} if same else stored.get("now", {}))
-
-    def saw(self, name: str) -> bool:
-        return self.before.get(name, {}).get("outcome") in {"killed", "timed out"}
-
-    def add(self, name: str, verdict: Verdict) -> None:
-        self.now[name] = asdict(verdict)
-        if time.monotonic() - self.saved > SAVED_EVERY_SECONDS:
-            self.save()
-
-    def save(self) -> None:
-        STATE.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"digest": self.digest, "now": self.now, "before": self.before}))
-        new.replace(self.path)
-        self.saved = time.monotonic()
-
-
 def _outcome(status: int) -> str:
     if os.WIFSIGNALED(status):
         return "timed out" if os.WTERMSIG(status) in TIMED_OUT else "killed"
@@ -289,14 +255,6 @@ def _importers(path: str, sources: Iterable[str]) -> list[str]:
             for node in ast.walk(ast.parse(Path(source).read_text(encoding="utf-8")))
         )
     ]
-
-
-def _digest(folders: Iterable[str]) -> str:
-    whole = hashlib.sha256(Path("pyproject.toml").read_bytes())
-    for folder in folders:
-        for path in sorted(Path(folder).rglob("*.py")):
-            whole.update(str(path).encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()
 
 
 if __name__ == "__main__":

@@ -40,14 +40,6 @@ SURVIVED, KILLED, BROKEN = 0, 1, 3
 TIMED_OUT = (signal.SIGALRM, signal.SIGVTALRM)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """`by`: the test that saw it."""
-
-    outcome: str
-    by: str = ""
-
-
 @dataclass
 class Reach:
     """Which tests reach which lines, and how long each takes."""
