@@ -140,3 +140,8 @@ def test_a_bot_given_up_is_told_with_its_detail(
     )
     assert ((expected,) if told else ()) == heard(WITH_BOT, after)
     assert () == heard(after, after)
+
+
+def test_a_bot_that_is_missed_at_its_first_sight_is_told() -> None:
+    after = replace(WITH_BOT, assignment=replace(ASSIGNED, missed="bot_failed"))
+    assert [MeetingMissed, BotScheduled] == [type(notice) for notice in heard(OWED, after)]
