@@ -10,11 +10,9 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-import json
 import os
 import signal
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -29,14 +27,13 @@ from tests.mutation.judge import (
     PYTEST,
     SURVIVED,
     TIMED_OUT,
-    Reach,
     Survey,
     end_alike,
     judged_anew,
     judged_in_place,
 )
 from tests.mutation.operators import Mutant, mutants_of
-from tests.mutation.verdicts import Verdict, Verdicts
+from tests.mutation.verdicts import Reach, Verdict, Verdicts
 
 EQUIVALENT = Path("tests/mutation/equivalent.toml")
 # Imported once, so that a mutant that needs a fresh import does not pay for them.
@@ -88,7 +85,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--part", action="append", help="only this part")
-    parser.add_argument("--only", default="", help="only mutants whose name holds this text")
+    parser.add_argument("--only", action="append", help="only mutants whose name holds this text")
     parser.add_argument("--survivors", action="store_true", help="only those not seen last time")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     return parser.parse_args()
@@ -117,7 +114,7 @@ class Bench:
         self.wanted = [
             m
             for m in self.mutants.values()
-            if options.only in m.name
+            if any(text in m.name for text in options.only or [""])
             and m.name not in self.state.now
             and not (options.survivors and self.state.saw(m.name))
         ]
@@ -136,28 +133,24 @@ class Bench:
 
     def _surveyed(self) -> Reach:
         """In a process of its own, which the project's imports do not leave."""
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder, "reach.json")
-            if (child := os.fork()) == 0:
-                os._exit(self._in_place(out))
-            if os.waitpid(child, 0)[1] != 0:
-                raise SystemExit(f"{self.part.name}: the tests fail without any mutant")
-            self.state.load()
-            found = json.loads(out.read_text())
-        return Reach({k: set(v) for k, v in found["tests"].items()}, found["seconds"])
+        if (child := os.fork()) == 0:
+            os._exit(self._in_place())
+        if os.waitpid(child, 0)[1] != 0:
+            raise SystemExit(f"{self.part.name}: the tests fail without any mutant")
+        self.state.load()
+        return self.state.load_reach()
 
-    def _in_place(self, out: Path) -> int:
+    def _in_place(self) -> int:
         """Surveys the tests, then judges the mutants that live in functions."""
 
         def then(reach: Reach, items: dict[str, pytest.Item]) -> None:
-            tests = {k: sorted(v) for k, v in reach.tests.items()}
-            out.write_text(json.dumps({"tests": tests, "seconds": reach.seconds}))
+            self.state.save_reach(reach)
             inside = [m for m in self.wanted if m.scope and reach.of_lines(m.path, m.lines)]
             self._run_all(inside, lambda m, told: self._planted(m, reach, items, told=told))
             self.state.save()
 
         self._say(f"{len(self.wanted)} mutants of {len(self.mutants)}; surveying the tests")
-        plugin = Survey(set(self.part.sources), then)
+        plugin = Survey(self.part.sources, self.state.load_reach(), then)
         return int(pytest.main([*PYTEST, *self.part.tests], plugins=[plugin]))
 
     def _planted(self, mutant: Mutant, reach: Reach, items: dict[str, pytest.Item], *, told: int):

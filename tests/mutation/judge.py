@@ -22,7 +22,6 @@ import time
 import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import Phase, settings
 
 from tests.mutation.operators import Mutant
+from tests.mutation.verdicts import Reach
 
 # Of one test: its share of a mutant's time, and how far a mutant may slow it down.
 SECONDS_MIN = 5.0
@@ -38,22 +38,6 @@ FOLLOWED_CALLS_MAX = 100
 MEMORY_BYTES_MAX = 4 * 1024**3
 SURVIVED, KILLED, BROKEN = 0, 1, 3
 TIMED_OUT = (signal.SIGALRM, signal.SIGVTALRM)
-
-
-@dataclass
-class Reach:
-    """Which tests reach which lines, and how long each takes."""
-
-    tests: dict[str, set[str]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
-        return set().union(*(self.tests.get(f"{path}:{line}", ()) for line in lines))
-
-    def of_files(self, paths: Iterable[str]) -> set[str]:
-        wanted = set(paths)
-        found = (t for where, t in self.tests.items() if where.rpartition(":")[0] in wanted)
-        return set().union(*found)
 
 
 class Session:
@@ -67,11 +51,19 @@ class Session:
 
 
 class Survey(Session):
-    """Plays every test once, following each line of the judged files; then `then` goes on."""
+    """Plays each test once that `known` lacks, following the lines of the judged files.
 
-    def __init__(self, paths: set[str], then: Callable[[Reach, dict[str, pytest.Item]], None]):
+    Then `then` goes on with what is known of all.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[str],
+        known: Reach,
+        then: Callable[[Reach, dict[str, pytest.Item]], None],
+    ) -> None:
         self.paths = {str(Path(path).resolve()): path for path in paths}
-        self.then = then
+        self.known, self.then = known, then
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -83,7 +75,9 @@ class Survey(Session):
         # A fork then shares its parent's memory until it writes to it.
         gc.collect()
         gc.freeze()
-        self.then(_forked_reach(self.paths, list(items.values())), items)
+        new = [item for item in session.items if item.nodeid not in self.known.seconds]
+        self.known.add(_forked_reach(self.paths, new))
+        self.then(self.known, items)
         return True
 
 

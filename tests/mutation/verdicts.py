@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 STATE = Path("build/mutants")
@@ -21,6 +21,27 @@ class Verdict:
 
     outcome: str
     by: str = ""
+
+
+@dataclass
+class Reach:
+    """Which tests reach which lines (`path:line`), and how long each takes."""
+
+    tests: dict[str, set[str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
+        return set().union(*(self.tests.get(f"{path}:{line}", ()) for line in lines))
+
+    def of_files(self, paths: Iterable[str]) -> set[str]:
+        wanted = set(paths)
+        found = (t for where, t in self.tests.items() if where.rpartition(":")[0] in wanted)
+        return set().union(*found)
+
+    def add(self, other: Reach) -> None:
+        for where, names in other.tests.items():
+            self.tests.setdefault(where, set()).update(names)
+        self.seconds.update(other.seconds)
 
 
 class Verdicts:
@@ -48,6 +69,31 @@ class Verdicts:
         else:
             self.now = {}
         self.before: dict[str, dict[str, str]] = stored.get("before", {}) | known
+
+    def load_reach(self) -> Reach:
+        """What the survey of the tests found, as far as these are the same."""
+        path = self._reach_path
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        if stored.get("code") != self.code:
+            return Reach()
+        same = {name for name, each in stored["files"].items() if self.files.get(name) == each}
+        return Reach(
+            {
+                where: {name for name in names if name.partition("::")[0] in same}
+                for where, names in stored["tests"].items()
+            },
+            {n: each for n, each in stored["seconds"].items() if n.partition("::")[0] in same},
+        )
+
+    def save_reach(self, reach: Reach) -> None:
+        STATE.mkdir(parents=True, exist_ok=True)
+        tests = {where: sorted(names) for where, names in reach.tests.items()}
+        facts = {"tests": tests, "seconds": reach.seconds}
+        self._reach_path.write_text(json.dumps({"code": self.code, "files": self.files, **facts}))
+
+    @property
+    def _reach_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}-reach.json")
 
     def saw(self, name: str) -> bool:
         return self.before.get(name, {}).get("outcome") in {"killed", "timed out"}

@@ -51,7 +51,8 @@ def bugs(path: Path, source: str) -> list[str]:
         ("match a:\n    case b.c:\n        pass\n    case _:\n        pass",
          ["match a:\n    case _:\n        pass", "match a:\n    case b.c:\n        pass"]),
         ("def f(a=1):\n    return a",
-         ["def f(a=2):\n    return a", "def f(a=0):\n    return a", "def f(a=1):\n    return None"]),
+         ["def f(a=2):\n    return a", "def f(a=0):\n    return a",
+          "def f(a=1):\n    return None"]),
         ("def f():\n    x = a", ["def f():\n    x = None"]),
     ],
 )  # fmt: skip
