@@ -161,6 +161,10 @@ class Bench:
     def _anew(self, mutant: Mutant, reach: Reach, *, told: int) -> None:
         """First the tests that saw it before or have the file's name, then all that reach it."""
         names = reach.of_files([mutant.path, *_importers(mutant.path, self.part.sources)])
+        # A test may compare a constant and run nothing of its module.
+        files = {name.partition("::")[0] for name in reach.seconds}
+        comparing = set(_importers(mutant.path, files))
+        names |= {name for name in reach.seconds if name.partition("::")[0] in comparing}
         order = self._order(mutant, names or set(reach.seconds), reach)
         if (child := os.fork()) == 0:
             first = [name for name in order if _stem(name) == f"test_{Path(mutant.path).stem}"]
