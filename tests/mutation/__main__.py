@@ -17,6 +17,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,8 @@ class Bench:
         if not self.wanted:
             return
         reach = self._surveyed()
+        for path in {*self.part.sources, *(name.partition("::")[0] for name in reach.seconds)}:
+            _imported(path)
         self._run_all(
             (m for m in self.wanted if m.name not in self.state.now),
             lambda mutant, told: self._anew(mutant, reach, told=told),
@@ -244,14 +247,15 @@ def _stem(name: str) -> str:
 
 def _importers(path: str, sources: Iterable[str]) -> list[str]:
     module = path.removesuffix(".py").replace("/", ".")
-    return [
-        source
-        for source in sources
-        if any(
-            isinstance(node, ast.ImportFrom) and node.module == module
-            for node in ast.walk(ast.parse(Path(source).read_text(encoding="utf-8")))
-        )
-    ]
+    return [source for source in sources if module in _imported(source)]
+
+
+@cache
+def _imported(source: str) -> frozenset[str]:
+    tree = ast.parse(Path(source).read_text(encoding="utf-8"))
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    names = {(node.module, alias.name) for node in nodes for alias in node.names}
+    return frozenset(each for module, name in names for each in (module, f"{module}.{name}"))
 
 
 if __name__ == "__main__":
