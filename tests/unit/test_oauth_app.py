@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 from dataclasses import replace
 from datetime import UTC
 
@@ -45,6 +47,14 @@ class SecretsManager:
         if self.text is None:
             raise ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
         return {"SecretString": self.text}
+
+
+@pytest.fixture(autouse=True)
+def _lasting_stream():
+    """The first log of a name keeps its stream, and capsys closes the one that it lends."""
+    yield
+    for handler in logging.getLogger("oauth").handlers:
+        handler.stream = sys.__stdout__
 
 
 @pytest.fixture
