@@ -209,6 +209,6 @@ def test_a_missing_library_is_named(monkeypatch):
             return None
 
     monkeypatch.setattr(sys, "meta_path", [Nothing])
-    with pytest.raises(ModuleNotFoundError, match="^svix$"):
+    with pytest.raises(ModuleNotFoundError, match=r"^svix$"):
         fresh()
     assert "svix" not in sys.modules

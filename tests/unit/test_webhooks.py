@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 from datetime import UTC, timedelta
 
 import pytest
@@ -51,6 +53,14 @@ class SecretsManager:
         if SecretId not in self.cloud.secrets:
             raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetSecretValue")
         return {"SecretString": self.cloud.secrets[SecretId]}
+
+
+@pytest.fixture(autouse=True)
+def _lasting_stream():
+    """The first log of a name keeps its stream, and capsys closes the one that it lends."""
+    yield
+    for handler in logging.getLogger("webhooks").handlers:
+        handler.stream = sys.__stdout__
 
 
 @pytest.fixture
