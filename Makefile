@@ -27,7 +27,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean crashes demo deploy dev fuzz load lock planted rotate simulate story test test-full
+.PHONY: bench build check clean crashes demo deploy dev fuzz load lock mutants planted rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -80,6 +80,9 @@ planted: $(TOOLS)
 PAIRS = --pairs
 crashes: $(TOOLS)
 	$(PYTHON) -m tests.simulation.crashes $(PAIRS)
+# make mutants MUTANTS="--part verifier"; a second run goes on where the first was stopped.
+mutants: $(TOOLS)
+	$(PYTHON) -m tests.mutation $(MUTANTS)
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging
