@@ -16,6 +16,8 @@ from shared.domain.consider import (
     action_for,
     cleared,
     gone,
+    heard,
+    is_unheard,
     kept,
     left,
     looked,
@@ -211,8 +213,7 @@ class Actor:
                 case Schedule():
                     return self._schedule(row, call, around=around)
                 case Unschedule():
-                    answer = self._recall.unschedule_bot(row.event.event_id)
-                    return unscheduled(row, answer, around=around)
+                    return self._unschedule(row, around)
                 case Leave(bot_id):
                     self._leave(bot_id)
                     return left(row, bot_id, around=around)
@@ -235,6 +236,13 @@ class Actor:
             detail = error.detail_code if isinstance(error, Refused) else None
             row = replace(row, asked=row.asked and not isinstance(call, Schedule))
             return refused(row, error.code, now=around.now, detail=detail)
+
+    def _unschedule(self, row: Meeting, around: Surroundings) -> Meeting:
+        """A bot that the row does not know is looked up first, so that its end can be told."""
+        event_id = row.event.event_id
+        if is_unheard(row):
+            return heard(row, self._recall.get_event(event_id), around=around)
+        return unscheduled(row, self._recall.unschedule_bot(event_id), around=around)
 
     def _schedule(self, row: Meeting, call: Schedule, *, around: Surroundings) -> Meeting:
         event_id, wish = row.event.event_id, call.wish
