@@ -35,8 +35,6 @@ from tests.simulation.process import Fate, Io, Process, process_of_task
 BLOWS: Final = (Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.UNHEARD, Fate.LOST)
 # A message comes back after 70 s, and then there is a tick within the minute.
 AFTERMATH: Final = timedelta(seconds=100)
-# Six minutes of grace for copies that move apart, a tick to notice that it is over, and a spare.
-REST: Final = timedelta(minutes=8)
 SHOWN_MAX: Final = 20
 
 
@@ -258,7 +256,7 @@ def _told(scene: Scene, stage: Stage, blows: Blows) -> None:
     stage.world.tell("what follows may fail")
     next(script)
     world.run(scene.seconds)
-    while blows.last is not None and (end := blows.last + REST) > world.clock.now():
+    while blows.last is not None and (end := blows.last + scene.rest) > world.clock.now():
         world.run((min(end, _half_past(world.clock.now())) - world.clock.now()).total_seconds())
         if blows.is_known_from_here(world.clock.now(), picture(world, stage.cast)):
             break
