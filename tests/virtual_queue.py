@@ -108,7 +108,10 @@ class VirtualQueue:
             self.messages = [m for m in self.messages if str(m.number) not in answered]
 
     def next_visible(self) -> datetime | None:
-        return min((message.visible_at for message in self.messages), default=None)
+        """When something appears next; what is visible already may be blocked until then."""
+        now = self._clock.now()
+        coming = (each.visible_at for each in self.messages if each.visible_at > now)
+        return min(coming, default=None)
 
     def _buried(self, message: Stored) -> bool:
         if message.receives < self._receives_max:

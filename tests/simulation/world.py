@@ -284,7 +284,7 @@ class World:
         while (event := self.queue.receive()) is not None:
             self.hub.spawn(partial(self._schedule, event))
         visible = self.queue.next_visible()
-        if visible is not None and visible > self.clock.now():
+        if visible is not None:
             self._poll_at(visible)
 
     def _schedule(self, event: dict[str, Any]) -> None:
