@@ -218,7 +218,7 @@ class Storm:
 
 
 def storm(webhooks: int, *, seed: int = 0) -> Storm:
-    """Webhooks of many calendars in 60 s, through the webhooks function, real changes among them."""
+    """Webhooks of many calendars, through the webhooks function, real changes among them."""
     with stage(f"storm {seed}", Climate(), people=STORM_CALENDARS) as there:
         world, accounts = there.world, there.accounts
         # Between the reconciler's wake-ups, whose own lists do not count.

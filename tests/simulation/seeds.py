@@ -72,12 +72,12 @@ def _shape(chance: Random) -> Shape:
 
 def play(seed: int | str) -> Outcome:
     """From START on: people act while things fail, then all is calm, then it must be right."""
-    chance = Random(f"{seed}/setting")  # noqa: S311  a simulation wants repeatable chance
+    chance = Random(f"{seed}/setting")
     end = START + timedelta(seconds=FAULTS_SECONDS)
     climate = drawn(chance, start=START, end=end)
     switches = _switches(chance, unordered=climate.webhooks_unordered)
     feed_mode = chance.choice(["workspace"] * 5 + ["calendar"])
-    shape = _shape(Random(f"{seed}/shape"))  # noqa: S311  a simulation wants repeatable chance
+    shape = _shape(Random(f"{seed}/shape"))
     if shape.limits is not None:
         # A call that travels for seconds arrives in a minute that nobody reckoned with.
         climate = replace(climate, slow=0.0)
