@@ -145,7 +145,7 @@ class World:
 
     def chance(self, name: str) -> Random:
         """A stream of its own, so that one more draw here changes nothing there."""
-        return Random(f"{self.seed}/{name}")  # noqa: S311  a simulation wants repeatable chance
+        return Random(f"{self.seed}/{name}")
 
     # Time.
 
