@@ -167,7 +167,8 @@ def scheduled(
     row: Meeting, answer: ListedEvent, *, asked: Schedule, around: Surroundings
 ) -> Meeting:
     """The row after Recall answered a Schedule; an answer that does not match stays owed."""
-    tried = _seen(postponed(row, now=around.now), answer, around=around)
+    heard = replace(postponed(row, now=around.now), asked=False)
+    tried = _seen(heard, answer, around=around)
     key = asked.wish.meeting_key
     # A bot that we had released may serve again, but a new one beside it goes first.
     again = replace(tried, released=frozenset())
@@ -188,6 +189,7 @@ def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> M
     """The row after Recall answered an Unschedule; bots it goes on listing are not ours."""
     tried = replace(
         _seen(row, answer, around=around),
+        asked=False,
         released=frozenset(entry.bot_id for entry in answer.bots),
     )
     managed = row.assignment is None or row.assignment.by is Scheduling.MANAGED
@@ -237,7 +239,7 @@ def left(row: Meeting, bot_id: str, *, around: Surroundings) -> Meeting:
 
 def gone(row: Meeting, around: Surroundings) -> Meeting:
     """The row of an event that Recall does not know any more."""
-    vanished = replace(row, event=replace(row.event, deleted=True), bots=())
+    vanished = replace(row, event=replace(row.event, deleted=True), bots=(), asked=False)
     return _settled(_decided(vanished, around), around, fresh=False)
 
 
@@ -426,7 +428,9 @@ def _drains(copy: Copy, wish: Wish) -> bool:
         if assigned.by is not wish.scheduling and (own or assigned.join_at <= now):
             return True
     here = copy.row.meeting_key == wish.meeting_key
-    return here and wish.scheduling is Scheduling.SELF_MANAGED and bool(coming(copy.row, now=now))
+    if not here or wish.scheduling is not Scheduling.SELF_MANAGED:
+        return False
+    return copy.row.asked or bool(coming(copy.row, now=now))
 
 
 def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundings) -> Meeting:
@@ -454,6 +458,7 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
         row,
         wake_at=_next_look(row, action, around=around),
         wanted=_wanted(row, around),
+        asked=row.asked or isinstance(action, Schedule),
     )
     if action is None or isinstance(action, Wait):
         return replace(

@@ -180,6 +180,7 @@ class Actor:
         after = decided
         if action is not None and not isinstance(action, Wait):
             try:
+                decided = self._noted(decided, action, before=row)
                 after = self._carry_out(decided, action, around=around)
             except TransientError as error:
                 after, halted = self._postpone(decided, error, around=around)
@@ -187,6 +188,12 @@ class Actor:
                 after, broke = _unpaid(decided, now=around.now), error
         step = Step(before=row, after=after, calendar=around.calendar, now=around.now)
         return Turn(step=step, halted=halted, broke=broke)
+
+    def _noted(self, decided: Meeting, action: Call, *, before: Meeting) -> Meeting:
+        """Before an event's bot is asked for, the row says so: the answer may never be heard."""
+        if before.asked or not isinstance(action, Schedule):
+            return decided
+        return self._stores.meetings.save(decided)
 
     def _postpone(
         self, row: Meeting, error: TransientError, *, around: Surroundings
@@ -226,6 +233,7 @@ class Actor:
             self._log.warning("bot call refused", event_id=row.event.event_id, code=error.code)
             self._log.count("BotCallRefused")
             detail = error.detail_code if isinstance(error, Refused) else None
+            row = replace(row, asked=row.asked and not isinstance(call, Schedule))
             return refused(row, error.code, now=around.now, detail=detail)
 
     def _schedule(self, row: Meeting, call: Schedule, *, around: Surroundings) -> Meeting:

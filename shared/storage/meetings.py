@@ -80,6 +80,7 @@ class MeetingRow(Model):
     overruled = UnicodeAttribute(null=True)
     override = MapOf()
     opted_out = UnicodeAttribute(null=True)
+    asked = UnicodeAttribute(null=True)
     assignment = MapOf(null=True)
     released = UnicodeSetAttribute(null=True)
     leaving = UnicodeSetAttribute(null=True)
@@ -327,6 +328,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         overruled=meeting.overruled,
         override=override_map(meeting.override),
         opted_out=YES if meeting.opted_out else None,
+        asked=YES if meeting.asked else None,
         assignment=_assignment_map(meeting.assignment) if meeting.assignment else None,
         released=set(meeting.released) or None,
         leaving=set(meeting.leaving) or None,
@@ -375,6 +377,7 @@ def _meeting(row: MeetingRow) -> Meeting:
         overruled=row.overruled,
         override=override_from(row.override),
         opted_out=row.opted_out == YES,
+        asked=row.asked == YES,
         assignment=_assignment(row.assignment) if row.assignment else None,
         meeting_key=row.meeting_key,
         keyed_at=row.keyed_at,

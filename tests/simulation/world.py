@@ -25,7 +25,7 @@ from functions.webhooks import app as webhooks_app
 from infra.local.emulators.clock import VirtualClock
 from infra.local.emulators.providers import ProviderWorld
 from infra.local.emulators.recall import AccessToken, GrantFailure, GrantResult, RecallWorld
-from infra.local.emulators.recall.switches import Switches
+from infra.local.emulators.recall.switches import Switches, Timings
 from infra.local.emulators.recall.webhooks import Delivery
 from shared.domain.message import Tick, encode
 from shared.entrypoints.queue import answer
@@ -98,6 +98,7 @@ class World:
         switches: Switches | None = None,
         feed_mode: str = "workspace",
         limits: Mapping[str, int] | None = None,
+        timings: Timings | None = None,
     ) -> None:
         self.seed = seed
         self.violations: list[str] = []
@@ -122,6 +123,7 @@ class World:
             webhook_secret=self.secrets["recall_webhook_secret"],
             deliver=self._deliver,
             switches=switches,
+            timings=timings,
             limits=limits,
             seed=self.chance("recall").getrandbits(32),
             resolve_account=self._resolve,
