@@ -77,7 +77,7 @@ def play(seed: int | str) -> Outcome:
     climate = drawn(chance, start=START, end=end)
     switches = _switches(chance, unordered=climate.webhooks_unordered)
     feed_mode = chance.choice(["workspace"] * 5 + ["calendar"])
-    shape = _shape(Random(f"{seed}/shape"))  # noqa: S311  a simulation wants repeatable chance
+    shape = _shape(Random(f"{seed}/shape"))
     if shape.limits is not None:
         # A call that travels for seconds arrives in a minute that nobody reckoned with.
         climate = replace(climate, slow=0.0)
