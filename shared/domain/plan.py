@@ -205,9 +205,11 @@ def _plan_managed(row: Meeting, wish: Wish, *, company: Company, now: datetime) 
         return wait
     strays = [entry for entry in coming(row, now=now) if entry is not ours]
     # A bot that matches but was never recorded (a crash after the call) is of unknown make.
-    known = assigned is not None and (wish.meeting_key, wish.fingerprint) == (
-        assigned.deduplication_key,
-        assigned.fingerprint,
+    made = (wish.meeting_key, wish.fingerprint)
+    known = (
+        assigned is not None
+        and made == (assigned.deduplication_key, assigned.fingerprint)
+        and not row.asked
     )
     if ours is not None and not strays and known:
         return None

@@ -117,11 +117,9 @@ def _wake_copies(doors: CalendarDoors, meeting: Meeting, *, now: datetime) -> No
     """
     if not meeting.shared or meeting.meeting_key is None:
         return
+    doubtful = _had_bot_ahead(meeting, now=now)
     for event_id in doors.meetings.ids_of_key(meeting.meeting_key):
-        if _had_bot_ahead(meeting, now=now):
-            doors.meetings.forget_bot(event_id, now=now)
-        else:
-            doors.meetings.wake(event_id, now=now)
+        doors.meetings.wake(event_id, now=now, asked=doubtful)
 
 
 def _had_bot_ahead(meeting: Meeting, *, now: datetime) -> bool:

@@ -213,10 +213,16 @@ class MeetingStore:
         row = self._touch(event_id, [word, *_due_at(now)])
         return None if row is None else _meeting(row)
 
-    def wake(self, event_id: str, *, now: datetime, shared: bool = False) -> bool:
-        """Makes the meeting due at once, or also known as shared; False when it is gone."""
+    def wake(
+        self, event_id: str, *, now: datetime, shared: bool = False, asked: bool = False
+    ) -> bool:
+        """Makes the meeting due at once, or also known as shared; False when it is gone.
+
+        `asked`: whether its event's bot is still there is not known any more.
+        """
         met = [MeetingRow.shared.set(YES)] if shared else []
-        return self._touch(event_id, [*_due_at(now), *met]) is not None
+        doubt = [MeetingRow.asked.set(YES)] if asked else []
+        return self._touch(event_id, [*_due_at(now), *met, *doubt]) is not None
 
     def set_aside(
         self,
