@@ -72,7 +72,7 @@ def observed(row: Meeting | None, listed: ListedEvent, *, around: Surroundings) 
             return None
         row = _first_row(listed.event, around.calendar, around=around)
     tenant_id = around.calendar.tenant_id if around.calendar else row.tenant_id
-    seen = _seen(replace(row, tenant_id=tenant_id), listed, around=around)
+    seen = _adopting(_seen(replace(row, tenant_id=tenant_id), listed, around=around), around)
     fresh = row.version is None or (seen.event, seen.decision) != (row.event, row.decision)
     return _settled(seen, around, fresh=fresh)
 
