@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from infra.local.emulators.recall.records import Bot, Event
 from tests.simulation.oracle import (
@@ -181,9 +182,14 @@ class Judge:
             deduplication_key=bot.key or metadata.get("rollcall_meeting"),
             direct=direct,
             bot_name=bot.config.get("bot_name"),
-            tenant_id=metadata.get("tenant_id"),
+            tenant_id=_tenant(metadata) if direct else None,
             made_at=bot.created_at,
         )
+
+
+def _tenant(metadata: Mapping[str, str]) -> str:
+    """The second part of the meeting key, which stands in every bot of our own."""
+    return unquote(metadata["rollcall_meeting"].split("|")[1])
 
 
 def _copy(event: Event) -> CopyFact:
