@@ -100,7 +100,7 @@ def _adopting(row: Meeting, around: Surroundings) -> Meeting:
         fingerprint=wish.fingerprint,
         join_at=ours.start,
     )
-    return _assigned(row, assignment, around=around)
+    return replace(_assigned(row, assignment, around=around), asked=False)
 
 
 def explained(row: Meeting, around: Surroundings) -> Meeting:
