@@ -185,6 +185,25 @@ def scheduled(
     return _settled(tried, around, fresh=False)
 
 
+def is_unheard(row: Meeting) -> bool:
+    """A bot was asked for, the host may have been told of it, and the row does not know it."""
+    return row.asked and row.assignment is None
+
+
+def heard(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
+    """The row after Recall was asked what became of a call whose answer was lost."""
+    seen = _seen(replace(row, asked=False), answer, around=around)
+    for entry in coming(seen, now=around.now)[-1:]:
+        assignment = Assignment(
+            bot_id=entry.bot_id,
+            deduplication_key=entry.deduplication_key,
+            fingerprint="",
+            join_at=entry.start,
+        )
+        seen = _assigned(seen, assignment, around=around)
+    return _settled(seen, around, fresh=True)
+
+
 def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row after Recall answered an Unschedule; bots it goes on listing are not ours."""
     tried = replace(

@@ -11,6 +11,7 @@ import argparse
 import ast
 import importlib
 import os
+import random
 import signal
 import sys
 import time
@@ -88,6 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--part", action="append", help="only this part")
     parser.add_argument("--only", action="append", help="only mutants whose name holds this text")
     parser.add_argument("--survivors", action="store_true", help="only those not seen last time")
+    parser.add_argument("--sample", type=int, help="so many of them, drawn at random")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     return parser.parse_args()
 
@@ -119,6 +121,9 @@ class Bench:
             and m.name not in self.state.now
             and not (options.survivors and self.state.saw(m.name))
         ]
+        if options.sample and len(self.wanted) > options.sample:
+            # Always the same ones, so that two runs compare.
+            self.wanted = random.Random(self.part.name).sample(self.wanted, options.sample)
         self.done, self.started = 0, time.monotonic()
 
     def run(self) -> None:

@@ -56,6 +56,7 @@ BUGS: tuple[Bug, ...] = (
         name="cursor-in-our-own-clock",
         takes="the cursor in Recall's clock instead of ours",
         breaks=(5, 1),
+        test="tests/integration/test_scheduler_faults.py",
         edits=(
             Edit(SWEEP, "cursor = cursor_after(list_started)", "cursor = cursor_after(started)"),
         ),
@@ -86,6 +87,7 @@ BUGS: tuple[Bug, ...] = (
         name="cover-without-margin",
         takes="the margin between two clocks before a doorbell counts as answered",
         breaks=(5,),
+        test="tests/unit/test_feed.py",
         edits=(Edit(FEED, "received_at < swept_at - CLOCK_MARGIN", "received_at <= swept_at"),),
     ),
     Bug(
@@ -141,6 +143,7 @@ BUGS: tuple[Bug, ...] = (
         name="open-sweep-forgotten",
         takes="the stored place of a sweep whose pages did not fit into one run",
         breaks=(5,),
+        test="tests/integration/test_scheduler_faults.py",
         edits=(
             Edit(
                 SWEEP,
@@ -154,6 +157,7 @@ BUGS: tuple[Bug, ...] = (
         name="stale-link-kept",
         takes="the fresh start of a sweep whose page link Recall does not know any more",
         breaks=(1, 5),
+        test="tests/integration/test_scheduler_faults.py",
         edits=(
             Edit(
                 SWEEP,
@@ -186,6 +190,7 @@ BUGS: tuple[Bug, ...] = (
         name="read-request-lost",
         takes="the note that a calendar was asked for again while it was read",
         breaks=(1,),
+        test="tests/integration/test_storage_calendars.py",
         edits=(
             Edit(
                 "shared/storage/calendars.py",
@@ -238,12 +243,14 @@ BUGS: tuple[Bug, ...] = (
         name="only-the-failed-comes-back",
         takes="the order of a FIFO group: what comes after a failed message must wait, too",
         breaks=(1,),
+        test="tests/unit/test_queue_edge.py",
         edits=(Edit(EDGE, "                waits[record.group] = wait\n", ""),),
     ),
     Bug(
         name="bug-stops-the-batch",
         takes="the fence around each message: one that cannot be handled stops no other",
         breaks=(5,),
+        test="tests/unit/test_queue_edge.py",
         edits=(
             Edit(
                 EDGE,
@@ -256,6 +263,7 @@ BUGS: tuple[Bug, ...] = (
         name="bell-of-others-forgotten",
         takes="our own bell for work that did not fit into the slice",
         breaks=(1,),
+        test="tests/integration/test_scheduler.py",
         edits=(
             Edit(
                 SWEEP,
@@ -397,6 +405,7 @@ BUGS: tuple[Bug, ...] = (
         name="orphan-by-one-missing-list",
         takes="the bot's own page, which alone proves that it is gone",
         breaks=(2, 6),
+        test="tests/integration/test_orphans.py",
         edits=(
             Edit(
                 "shared/flows/orphans.py",
@@ -409,6 +418,7 @@ BUGS: tuple[Bug, ...] = (
         name="grace-removed",
         takes="the minutes in which a copy that moved first waits for the others",
         breaks=(1,),
+        test="tests/unit/test_plan.py",
         edits=(Edit(PLAN, "GRACE = timedelta(minutes=5)", "GRACE = timedelta(0)"),),
     ),
     Bug(
@@ -427,6 +437,7 @@ BUGS: tuple[Bug, ...] = (
         name="watchdog-off",
         takes="the look for a bot that should be in its call and said nothing",
         breaks=(0,),
+        test="tests/unit/test_watchdog.py",
         edits=(
             Edit(
                 "shared/domain/watchdog.py",
@@ -439,6 +450,7 @@ BUGS: tuple[Bug, ...] = (
         name="preflight-missing",
         takes="the second pair of eyes on what starts in 10 to 25 minutes",
         breaks=(1,),
+        test="tests/integration/test_reconciler.py",
         edits=(Edit(RECONCILER, "due = self.reconciler.preflight()", "due = 0"),),
     ),
     # Meetings, rules, people's words.
@@ -458,6 +470,7 @@ BUGS: tuple[Bug, ...] = (
         name="link-instead-of-room",
         takes="the room behind the link, so that two invitations to it are one meeting",
         breaks=(2,),
+        test="tests/unit/test_room.py",
         edits=(
             Edit(
                 ROOM,
@@ -681,6 +694,7 @@ BUGS: tuple[Bug, ...] = (
         name="farthest-first",
         takes="the order of work: the nearest start first",
         breaks=(7,),
+        test="tests/integration/test_scheduler.py",
         edits=(
             Edit(
                 ACT,
@@ -693,6 +707,7 @@ BUGS: tuple[Bug, ...] = (
         name="slice-without-end",
         takes="the slice after which a run listens again",
         breaks=(7,),
+        test="tests/integration/test_scheduler.py",
         edits=(
             Edit(ACT, "            while self._clock() < until:", "            while True:"),
             Edit(
@@ -745,6 +760,7 @@ BUGS: tuple[Bug, ...] = (
         name="budget-of-a-full-minute",
         takes="the slots that keep any 60 s within the limit, not only the minutes of the clock",
         breaks=(7,),
+        test="tests/unit/test_budget.py",
         edits=(
             Edit(
                 BUDGET,
@@ -759,6 +775,7 @@ BUGS: tuple[Bug, ...] = (
         name="429-not-heeded",
         takes="the block of an endpoint that Recall turned away",
         breaks=(7,),
+        test="tests/integration/test_recall_transport.py",
         edits=(
             Edit(
                 TRANSPORT,
@@ -772,6 +789,7 @@ BUGS: tuple[Bug, ...] = (
         name="same-key-in-parallel",
         takes="the waves in which no two rows of one meeting go to Recall at once",
         breaks=(2,),
+        test="tests/integration/test_scheduler.py",
         edits=(
             Edit(
                 ACT,
@@ -815,6 +833,7 @@ BUGS: tuple[Bug, ...] = (
         name="merge-keeps-the-younger",
         takes="the older calendar id that stays when two are one account",
         breaks=(0,),
+        test="tests/integration/test_calendars_api.py",
         edits=(
             Edit(
                 CALENDARS,
@@ -827,6 +846,7 @@ BUGS: tuple[Bug, ...] = (
         name="token-not-sealed-before-create",
         takes="the token that is kept sealed before Recall is asked, for a code works only once",
         breaks=(4,),
+        test="tests/integration/test_connect.py",
         edits=(
             Edit(
                 CONNECT,
@@ -891,6 +911,7 @@ BUGS: tuple[Bug, ...] = (
         name="explained-from-memory",
         takes="the explanation by the function that decides: people see what held a while ago",
         breaks=(9,),
+        test="tests/unit/test_consider.py",
         edits=(
             Edit(
                 CONSIDER,
@@ -915,6 +936,7 @@ BUGS: tuple[Bug, ...] = (
         name="crash-with-its-text",
         takes="the log of an error without its text, which may quote a secret",
         breaks=(8,),
+        test="tests/unit/test_observability.py",
         edits=(
             Edit(
                 "shared/observability.py",
@@ -927,6 +949,7 @@ BUGS: tuple[Bug, ...] = (
         name="unsigned-taken",
         takes="the signature without which no delivery is heard",
         breaks=(4,),
+        test="tests/integration/test_webhooks_function.py",
         edits=(
             Edit(
                 WEBHOOKS,

@@ -20,7 +20,7 @@ import pickle
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -28,14 +28,13 @@ from typing import Any, Final
 
 from tests.simulation import log_lines
 from tests.simulation.climate import Climate, Weather
+from tests.simulation.crash_peace import picture
 from tests.simulation.crash_scenes import SCENES, Scene, Stage
 from tests.simulation.process import Fate, Io, Process, process_of_task
 
 BLOWS: Final = (Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.UNHEARD, Fate.LOST)
 # A message comes back after 70 s, and then there is a tick within the minute.
 AFTERMATH: Final = timedelta(seconds=100)
-# Six minutes of grace for copies that move apart, a tick to notice that it is over, and a spare.
-REST: Final = timedelta(minutes=8)
 SHOWN_MAX: Final = 20
 
 
@@ -57,18 +56,24 @@ class Blow:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What came of a scenario, or of one branch of it; `left` counts pairs that nobody tried."""
+    """What came of a scenario, or of one branch of it.
+
+    `left` counts pairs that nobody tried, `cut` runs that
+    came to a world whose way was known.
+    """
 
     calls: int = 0
     points: int = 0
     pairs: int = 0
     left: int = 0
+    cut: int = 0
     failed: list[tuple[tuple[Blow, ...], list[str]]] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         self.points += other.points
         self.pairs += other.pairs
         self.left += other.left
+        self.cut += other.cut
         self.failed += other.failed
 
 
@@ -81,6 +86,7 @@ class Blows(Weather):
         super().__init__(Climate(cold=0.0), chance, now=now)
         self.fallen: tuple[Blow, ...] = ()
         self.last: datetime | None = None
+        self.pictures: dict[datetime, str] = {}
         self._until: datetime | None = None
         self._count = 0
         self._plan = list(plan)
@@ -105,9 +111,15 @@ class Blows(Weather):
     def _falls(self, fate: Fate) -> Fate:
         self.fallen += (Blow(at=self._count, fate=fate),)
         self._count = 0
-        self._until = self._now() + AFTERMATH
+        self._until = max(self._until or self._now(), self._now() + AFTERMATH)
         self.last = max(self._now(), self.last or self._now())
         return fate
+
+    def is_known_from_here(self, now: datetime, shown: str | None) -> bool:
+        """Whether the rest of the way has been seen already; `shown` is the world's picture."""
+        if shown is not None:
+            self.pictures[now] = shown
+        return False
 
     def _is_first(self) -> bool:
         """Whether it is the first call since the process was given what it serves."""
@@ -124,6 +136,9 @@ class Search(Blows):
     A pair is two deaths, each in a gap between two calls, or before the first or after the last
     one, of an invocation: to die after a call or before the next is one and the same. `share` of
     the second deaths is tried, drawn anew after each first one.
+
+    A run ends early where its world is the one that nothing befell, whose pictures are `known`;
+    but for a share, `whole`, drawn by chance, which goes on to the end all the same.
     """
 
     def __init__(
@@ -135,8 +150,12 @@ class Search(Blows):
         every: int = 1,
         pairs: bool = False,
         share: float = 1.0,
+        known: Mapping[datetime, str] | None = None,
+        whole: float = 1.0,
     ) -> None:
         super().__init__(chance, now=now)
+        self._known = known or {}
+        self._whole = whole
         self.tally = Tally()
         self.report_to: int | None = None
         self._blows = tuple(blows)
@@ -144,6 +163,7 @@ class Search(Blows):
         self._pairs = pairs
         self._share = share
         self._draws = Random()
+        self._is_whole = True
 
     def _decided(self, *, is_first: bool) -> Fate:
         if not self.fallen:
@@ -190,6 +210,14 @@ class Search(Blows):
         self._pairs = self._pairs and is_gap and not self.fallen
         self._falls(fate)
         self._draws.seed(str(self.fallen))
+        self._is_whole = self._draws.random() < self._whole
+
+    def is_known_from_here(self, now: datetime, shown: str | None) -> bool:
+        if not self.fallen or self._is_whole or (self._pairs and now <= self._until):
+            return False
+        is_known = shown is not None and self._known.get(now) == shown
+        self.tally.cut += is_known
+        return is_known
 
     def report(self, wrong: list[str]) -> None:
         """In a copy: hand on what came of it, and be gone."""
@@ -228,18 +256,29 @@ def _told(scene: Scene, stage: Stage, blows: Blows) -> None:
     stage.world.tell("what follows may fail")
     next(script)
     world.run(scene.seconds)
-    while blows.last is not None and (end := blows.last + REST) > world.clock.now():
-        world.run((end - world.clock.now()).total_seconds())
+    while blows.last is not None and (end := blows.last + scene.rest) > world.clock.now():
+        world.run((min(end, _half_past(world.clock.now())) - world.clock.now()).total_seconds())
+        if blows.is_known_from_here(world.clock.now(), picture(world, stage.cast)):
+            break
     stage.judge.rest()
     for wrong in script:
         world.never(wrong)
 
 
+def _half_past(now: datetime) -> datetime:
+    """The next middle of a minute: what its tick set going is over."""
+    middle = now.replace(second=30, microsecond=0)
+    return middle if middle > now else middle + timedelta(minutes=1)
+
+
 def search(scene: Scene, **wanted: Any) -> Tally:
     """Every blow of a scene; `wanted` is what Search takes."""
 
+    _, quiet, _ = replay(scene, ())
+
     def weather(stage: Stage) -> Search:
-        return Search(stage.world.chance("weather"), now=stage.world.clock.now, **wanted)
+        chance, now = stage.world.chance("weather"), stage.world.clock.now
+        return Search(chance, now=now, known=quiet.pictures, **wanted)
 
     _, found, wrong = run(scene, weather)
     if not isinstance(found, Search):
@@ -300,7 +339,12 @@ def _one(name: str, plan: list[Blow]) -> int:
 
 def _all(given: argparse.Namespace) -> int:
     names = given.scenario or list(SCENES)
-    wanted = {"pairs": given.pairs, "share": given.share, "every": given.every}
+    wanted = {
+        "pairs": given.pairs,
+        "share": given.share,
+        "every": given.every,
+        "whole": given.whole,
+    }
     began = time.monotonic()
     total, violations = Tally(), 0
     with multiprocessing.Pool(given.workers, maxtasksperchild=1) as pool:
@@ -316,7 +360,7 @@ def _all(given: argparse.Namespace) -> int:
 def _tell(name: str, tally: Tally, seconds: float) -> int:
     print(
         f"{name}: {tally.calls} calls, {tally.points} points, {tally.pairs} pairs, "
-        f"{len(tally.failed)} failed, {seconds:.1f} s of processor",
+        f"{tally.cut} cut short, {len(tally.failed)} failed, {seconds:.1f} s of processor",
         flush=True,
     )
     for blows, wrong in tally.failed[:SHOWN_MAX]:
@@ -347,6 +391,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("--share", type=float, default=1.0, help="of the pairs that are tried")
     parser.add_argument("--every", type=int, default=1, help="only every so-many-th call")
+    parser.add_argument("--whole", type=float, default=0.05, help="of the runs: not cut short")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--at", type=Blow.read, action="append")
     return parser.parse_args()

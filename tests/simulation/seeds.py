@@ -55,11 +55,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How Recall is set up: events in a page, calls a minute, seconds until a change shows."""
+    """How Recall is set up, and how much goes on.
+
+    Events in a page, calls a minute, seconds at most until a change shows.
+    """
 
     page_size: int
     limits: dict[str, int] | None
     commit: float
+    crowded: bool
 
 
 def _shape(chance: Random) -> Shape:
@@ -67,6 +71,7 @@ def _shape(chance: Random) -> Shape:
         page_size=chance.choice([100, 100, 100, 2]),
         limits=chance.choice([None, None, None, None, TIGHT]),
         commit=chance.choice([0.0, 0.0, 0.0, 45.0]),
+        crowded=chance.random() < 0.3,
     )
 
 
@@ -96,6 +101,8 @@ def play(seed: int | str) -> Outcome:
         judge = Judge(world, cast)
         _people(cast, chance)
         _acts(cast, chance)
+        if shape.crowded:
+            _crowd(cast, world.chance("crowd"))
         world.run(FAULTS_SECONDS)
         world.calm()
         world.run(SETTLE_SECONDS)
@@ -139,6 +146,15 @@ def _acts(cast: Cast, chance: Random) -> None:
     for _ in range(chance.randint(2, 8)):
         acts = rare if chance.random() < 0.2 else usual
         cast.at(chance.uniform(60, FAULTS_SECONDS), chance.choice(acts))
+
+
+def _crowd(cast: Cast, chance: Random) -> None:
+    """Many more meetings, and something about them all the time."""
+    for _ in range(chance.randint(5, 10)):
+        cast.at(chance.uniform(0, 400), cast.invite)
+    for _ in range(chance.randint(10, 25)):
+        act = chance.choice([cast.edit, cast.edit, cast.override, cast.rule, cast.opt_out])
+        cast.at(chance.uniform(60, FAULTS_SECONDS), act)
 
 
 def _switches(chance: Random, *, unordered: bool) -> Switches:

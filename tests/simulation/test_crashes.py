@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.recall import RecallClient
+from tests.simulation.crash_peace import picture
 from tests.simulation.crash_scenes import GOOGLE, SCENES, Scene, Script, Stage
 from tests.simulation.crashes import Blow, Blows, search
 from tests.simulation.crashes import replay as played_again
@@ -21,7 +22,7 @@ EVERY = 17
 
 @pytest.mark.parametrize("name", SCENES)
 def test_a_death_in_a_scene_is_made_good(name: str) -> None:
-    tally = search(SCENES[name], blows=(Fate.DIES_AFTER,), every=EVERY)
+    tally = search(SCENES[name], blows=(Fate.DIES_AFTER,), every=EVERY, whole=0.1)
     assert tally.failed == []
     assert tally.points == tally.calls // EVERY > 0
 
@@ -51,7 +52,7 @@ def test_a_calendar_made_twice_is_found_and_its_replay_finds_it_again(
 
     monkeypatch.setattr(RecallClient, "create_calendar", forgetful)
     scene = replace(SCENES["connect"], seconds=3)
-    failed = search(scene, blows=(Fate.UNHEARD,)).failed
+    failed = search(scene, blows=(Fate.UNHEARD,), whole=0.0).failed
     assert failed
     for blows, wrong in failed:
         _, fallen, again = played_again(scene, blows)
@@ -84,3 +85,36 @@ def _fallen(stage: Stage) -> tuple[Blow, ...]:
     blows = stage.world.weather
     assert isinstance(blows, Blows)
     return blows.fallen
+
+
+def test_a_world_that_was_struck_becomes_the_one_that_was_not() -> None:
+    wanted = {"blows": (Fate.DIES_AFTER,), "every": 20}
+    tally = search(SCENES["switch_over"], whole=0.0, **wanted)
+    assert tally.cut > tally.points / 2 > 2
+    assert search(SCENES["switch_over"], whole=1.0, **wanted).cut == 0
+
+
+def test_a_picture_shows_what_matters_and_nothing_while_something_is_under_way() -> None:
+    stage, _, _ = played_again(SCENES["switch_over"], ())
+    world = stage.world
+    before = picture(world, stage.cast)
+    assert before == picture(world, stage.cast) is not None
+    for change in (_bot_goes, _row_goes, _word_is_said):
+        change(stage)
+        after = picture(world, stage.cast)
+        assert after not in {before, None}
+        before = after
+    world.queue.send_message(QueueUrl="", MessageBody="{}", MessageGroupId="feed")
+    assert picture(world, stage.cast) is None
+
+
+def _bot_goes(stage: Stage) -> None:
+    stage.world.recall.fleet.remove(next(b for b in stage.world.recall.bots.values() if b.live))
+
+
+def _row_goes(stage: Stage) -> None:
+    stage.world.dynamo._tables["meetings_table"].truth.rows.popitem()
+
+
+def _word_is_said(stage: Stage) -> None:
+    stage.cast.words["anything"] = "off"

@@ -207,6 +207,10 @@ class World:
             pool.remove(each)
         return self._cold_start(function)
 
+    def processes(self, function: str) -> list[Process]:
+        """Those that live, busy ones included."""
+        return [each for each in self._pools[function] if each.alive]
+
     def _cold_start(self, function: str) -> Process:
         skew = self.weather.climate.skew
         process = Process(
@@ -284,7 +288,7 @@ class World:
         while (event := self.queue.receive()) is not None:
             self.hub.spawn(partial(self._schedule, event))
         visible = self.queue.next_visible()
-        if visible is not None and visible > self.clock.now():
+        if visible is not None:
             self._poll_at(visible)
 
     def _schedule(self, event: dict[str, Any]) -> None:
@@ -339,6 +343,10 @@ class World:
         self.hub.after(late, partial(self.ring, body))
         if chance.random() < climate.ticks_doubled:
             self.hub.after(late + chance.uniform(0, 30), partial(self.ring, body))
+
+    def tick(self) -> None:
+        """One that comes out of turn."""
+        self.ring(encode(Tick(scheduled_at=self.clock.now())))
 
     def _wake_reconciler(self, task: str) -> None:
         self.hub.after(TASKS[task], partial(self._wake_reconciler, task))

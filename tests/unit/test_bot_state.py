@@ -204,3 +204,9 @@ def test_a_recording_follows_its_newest_report() -> None:
     assert done == moved(done, of_recording("failed", second=4))
     failed = moved(done, of_recording("failed", second=6))
     assert ("failed", NOON + timedelta(seconds=6)) == (failed.recording, failed.recording_at)
+
+
+@pytest.mark.parametrize(("early", "late"), [("processing", "done"), ("failed", "deleted")])
+def test_a_later_phase_of_a_recording_wins_whatever_the_clocks_say(early: str, late: str) -> None:
+    first = moved(FRESH, of_recording(early, second=60))
+    assert late == moved(first, of_recording(late)).recording

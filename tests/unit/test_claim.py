@@ -364,6 +364,8 @@ def test_a_reclaimed_bot_is_replaced_and_an_unanswered_create_is_not() -> None:
 def test_a_bot_that_went_is_mentioned_no_more() -> None:
     assert replace(HOLDING, leaving=()) == without(HOLDING, "b")
     assert replace(HOLDING, bot_id=None, intended_at=None) == without(HOLDING, "bot-1")
+    twice = replace(HOLDING, leaving=("b", "bot-1"))
+    assert ("b",) == without(twice, "bot-1").leaving
     assert [True, True, False] == [HOLDING.mentions(each) for each in ("bot-1", "b", "c")]
 
 

@@ -644,3 +644,42 @@ def test_people_see_today_s_decision_until_the_end(reason: str, now: datetime) -
 def test_an_unwanted_listed_bot_is_taken_off_first() -> None:
     row = meeting(bot(), decision=SKIP, assignment=assignment())
     assert Unschedule() == action_for(row, around())
+
+
+def test_a_look_that_leaves_work_owed_waits_its_turn() -> None:
+    where = around(rules=OWN_RULES, now=START + 5 * MINUTE)
+    row = held(event=event(meeting_url=OTHER_MEET), attempts=3)
+    after = looked(row, FOUND, around=where)
+    assert (True, 4, START + 5 * MINUTE + timedelta(seconds=40)) == (
+        after.due,
+        after.attempts,
+        after.next_attempt,
+    )
+
+
+def test_who_has_no_bot_may_still_have_one_to_send_away() -> None:
+    after = left(meeting(decision=SKIP, leaving=("b",)), "b", around=around())
+    assert meeting(decision=SKIP) == after
+
+
+def test_the_calendar_connected_first_owns_the_bot_and_then_the_lowest_id() -> None:
+    earlier = calendar(calendar_id="calendar-2", created_at=NOW - HOUR)
+    same = calendar(calendar_id="calendar-2", created_at=NOW)
+
+    def owner(hers: Any, **facts: Any) -> str | None:
+        other = copy(facts=facts)
+        found = wish_for(
+            meeting(), beside(replace(other, around=replace(other.around, calendar=hers)))
+        )
+        return found and found.event_id
+
+    assert "event-2" == owner(earlier)
+    assert "event-1" == owner(same)
+    assert "event-2" == owner(same, calendar_id="calendar-0")
+
+
+def test_the_bot_goes_by_the_owner_s_link() -> None:
+    other = copy(facts={"meeting_url": f"{MEET}?authuser=1", **HOST}, meeting_key=key())
+    found = wish_for(meeting(), beside(other))
+    assert found is not None
+    assert f"{MEET}?authuser=1" == found.meeting_url

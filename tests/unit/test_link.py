@@ -147,3 +147,9 @@ def test_only_the_addresses_of_the_list_are_allowed_if_there_is_one():
     assert return_url_refusal("https://b.example", allowed=allowed) is None
     assert return_url_refusal("https://c.example", allowed=allowed) == "return_url_not_allowed"
     assert return_url_refusal("http://c.example", allowed=allowed) == "return_url_invalid"
+
+
+def test_a_link_of_a_session_with_a_foreign_alphabet_opens_nothing():
+    known = session_of_link(link_token(SESSION, link_secret=KEY).reveal(), link_secret=KEY)
+    assert known == SESSION
+    assert session_of_link(f"{SESSION}.é", link_secret=KEY) is None

@@ -10,6 +10,7 @@ from datetime import UTC
 
 import pytest
 from botocore.exceptions import ClientError
+from requests import Session
 
 from functions.oauth import app
 from functions.oauth.pages import page, redirect, refusal_page
@@ -221,4 +222,5 @@ def test_the_deployed_function_keeps_its_limits_and_the_time_of_the_world(monkey
     limits = (AWS_LIMITS.connect_timeout, AWS_LIMITS.read_timeout)
     assert limits == (config.connect_timeout, config.read_timeout)
     assert UTC is service.clock().tzinfo
+    assert isinstance(service.connect.browser.clients._session, Session)
     assert 22 == len(service.connect.browser.chance(16))
