@@ -18,6 +18,8 @@ from shared.domain.consider import (
     action_for,
     cleared,
     gone,
+    heard,
+    is_unheard,
     observed,
     postponed,
     reconsidered,
@@ -462,6 +464,28 @@ def test_a_bot_in_its_call_leaves_on_a_person_s_word_whatever_was_in_doubt() -> 
     held = replace(served(), asked=True, override=Override(choice=Choice.OFF))
     refusing = reconsidered(held, running)
     assert Leave("bot-1") == action_for(refusing, running)
+
+
+@pytest.mark.parametrize(
+    ("late", "goodbye"),
+    [(-MINUTE, Unschedule()), (timedelta(), Leave("b2")), (MINUTE, Leave("b2"))],
+)
+def test_a_bot_that_nobody_heard_of_is_found_and_told_to_go(
+    late: timedelta, goodbye: object
+) -> None:
+    where = around(now=START + late)
+    unwanted = meeting(asked=True, override=Override(choice=Choice.OFF))
+    assert is_unheard(unwanted)
+    row = heard(unwanted, listed(bot("b1", start=NOW), bot("b2")), around=where)
+    assert row.assignment is not None
+    assert ("b2", True, False) == (row.assignment.bot_id, row.due, is_unheard(row))
+    assert goodbye == action_for(row, where)
+
+
+def test_where_recall_lists_no_bot_nothing_is_in_doubt_any_more() -> None:
+    unwanted = meeting(asked=True, override=Override(choice=Choice.OFF))
+    row = heard(unwanted, listed(bot("b1", start=NOW)), around=around())
+    assert (False, None, False) == (row.asked, row.assignment, row.due)
 
 
 # Whatever happens.
