@@ -272,8 +272,6 @@ BUGS: tuple[Bug, ...] = (
         name="bell-of-others-forgotten",
         takes="our own bell for work that did not fit into the slice",
         breaks=(1,),
-            "tests/integration/test_scheduler.py::test_an_import_costs_one_call_per_wanted_meeting"
-        ),
         test=(
             "tests/simulation/test_promises.py::"
             "test_an_import_goes_on_by_itself_nearest_first_and_lets_others_in"
@@ -396,9 +394,6 @@ BUGS: tuple[Bug, ...] = (
         name="patch-without-doubt",
         takes="the note before a PATCH that the bot may be the old or the new",
         breaks=(1,),
-            "tests/integration/test_keep.py::"
-            "test_a_change_back_while_an_answer_is_lost_reaches_the_bot"
-        ),
         test=(
             "tests/integration/test_keep.py::"
             "test_a_world_that_changes_after_a_crash_ends_with_what_is_wanted"
@@ -467,9 +462,6 @@ BUGS: tuple[Bug, ...] = (
         name="leavers-stay",
         takes="the request to leave for a bot at the door of a meeting that moved",
         breaks=(1,),
-            "tests/integration/test_copies.py::"
-            "test_a_bot_of_the_old_room_is_asked_to_leave_when_the_link_changes_late"
-        ),
         test=(
             "tests/integration/test_two_ways.py::"
             "test_a_bot_at_the_door_of_a_meeting_that_moved_on_leaves"
@@ -499,7 +491,6 @@ BUGS: tuple[Bug, ...] = (
         name="preflight-missing",
         takes="the second pair of eyes on what starts in 10 to 25 minutes",
         breaks=(1,),
-        test="tests/integration/test_reconciler.py",
         edits=(Edit(RECONCILER, "due = self.reconciler.preflight()", "due = 0"),),
     ),
     # Meetings, rules, people's words.
@@ -553,7 +544,6 @@ BUGS: tuple[Bug, ...] = (
         name="override-lost-on-a-rule-change",
         takes="a person's word that survives a change of rules",
         breaks=(10,),
-        test="tests/unit/test_consider.py::test_off_survives_every_edit_move_and_rule_change",
         edits=(
             Edit(
                 REDECIDE,
@@ -650,10 +640,6 @@ BUGS: tuple[Bug, ...] = (
         name="copies-not-woken",
         takes="the waking of a meeting's other copies when a voice changes",
         breaks=(1,),
-        test=(
-            "tests/integration/test_copies.py::"
-            "test_the_organizer_s_off_ends_it_for_all_and_lifting_it_brings_the_bot_back"
-        ),
         edits=(
             Edit(
                 OBSERVE,
@@ -667,10 +653,6 @@ BUGS: tuple[Bug, ...] = (
         name="lately-keyed-dropped",
         takes="the hints at copies that were stored a moment ago and no index knows yet",
         breaks=(1, 2),
-        test=(
-            "tests/integration/test_switching.py::"
-            "test_copies_that_no_index_showed_meet_before_their_meeting"
-        ),
         edits=(
             Edit(
                 MEETINGS,
@@ -797,8 +779,6 @@ BUGS: tuple[Bug, ...] = (
         name="slice-without-end",
         takes="the slice after which a run listens again",
         breaks=(7,),
-            "tests/integration/test_scheduler.py::test_an_import_costs_one_call_per_wanted_meeting"
-        ),
         test=(
             "tests/simulation/test_promises.py::"
             "test_an_import_goes_on_by_itself_nearest_first_and_lets_others_in"
