@@ -491,6 +491,10 @@ BUGS: tuple[Bug, ...] = (
         name="preflight-missing",
         takes="the second pair of eyes on what starts in 10 to 25 minutes",
         breaks=(1,),
+        test=(
+            "tests/integration/test_reconciler.py::"
+            "test_a_bot_deleted_behind_our_back_is_restored_before_its_meeting"
+        ),
         edits=(Edit(RECONCILER, "due = self.reconciler.preflight()", "due = 0"),),
     ),
     # Meetings, rules, people's words.
