@@ -873,7 +873,7 @@ BUGS: tuple[Bug, ...] = (
         name="same-key-in-parallel",
         takes="the waves in which no two rows of one meeting go to Recall at once",
         breaks=(2,),
-        test="tests/integration/test_copies.py",
+        test="tests/unit/test_waves.py",
         edits=(
             Edit(
                 ACT,
@@ -892,10 +892,7 @@ BUGS: tuple[Bug, ...] = (
         name="create-without-the-claims-key",
         takes="the account's claim as Idempotency-Key of Create Calendar",
         breaks=(1,),
-        test=(
-            "tests/integration/test_connect.py::"
-            "test_a_lost_answer_of_create_makes_no_second_calendar"
-        ),
+        test="tests/simulation/test_directed.py",
         edits=(
             Edit(
                 LANDING,
