@@ -30,7 +30,8 @@ from shared.storage import settings
 from tests.connect_stage import ADA, GOOGLE, OUTLOOK
 from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
-from tests.infra.watched import WatchedStack, WatchedStage
+from tests.console import let_in
+from tests.infra.watched import WatchedConsole, WatchedStack, WatchedStage
 from tests.integration.storage_values import session
 from tests.integration.test_calendars_api import meeting
 from tests.stack import START
@@ -69,6 +70,7 @@ def made() -> dict[str, set[Permission]]:
     [
         "AuthorizerFunction",
         "CalendarsFunction",
+        "ConsoleFunction",
         "OauthFunction",
         "ReconcilerFunction",
         "SchedulerFunction",
@@ -100,6 +102,14 @@ def keys_are_looked_up(watch: Watch) -> None:
     with watch.acting("AuthorizerFunction", environment):
         answer = authorizer.authorize(event, authorizer.compose(environment))
     assert answer == {"isAuthorized": False}
+
+
+def operators_look_around(watch: Watch) -> None:
+    stack = WatchedStack(watch)
+    let_in(stack.stores.api_keys, now=START)
+    browser = WatchedConsole(stack, watch)
+    assert browser.sign_in().status == 303
+    assert browser.get("/console").status == 200
 
 
 def bots_without_events_are_claimed(watch: Watch) -> None:
@@ -381,6 +391,7 @@ def _reconciler_refreshes(stage: WatchedStage, _: str) -> None:
 
 SCENARIOS: list[Callable[[Watch], None]] = [
     keys_are_looked_up,
+    operators_look_around,
     bots_follow_their_meetings,
     bots_without_events_are_claimed,
     bots_report_what_they_do,

@@ -14,6 +14,10 @@ from shared.storage.tables import SCHEMAS
 from tests.infra.template import Template, referred
 
 PUBLIC_ROUTES = {
+    "GET /console",
+    "GET /console/{path+}",
+    "POST /console/{path+}",
+    "GET /pages/{file}",
     "GET /connect/{token}",
     "GET /oauth/{platform}/callback",
     "GET /health",
