@@ -28,9 +28,9 @@ from shared.flows.rules import RulesDoors, RulesPut, put_rules
 from shared.observability import Log
 from shared.storage import settings
 from tests.connect_stage import ADA, GOOGLE, OUTLOOK
+from tests.console import let_in
 from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
-from tests.console import let_in
 from tests.infra.watched import WatchedConsole, WatchedStack, WatchedStage
 from tests.integration.storage_values import session
 from tests.integration.test_calendars_api import meeting
