@@ -80,3 +80,18 @@ class CalendarPatch(Body):
 class OverrideBody(Body):
     choice: Choice
     scope: Scope
+
+
+Some = Annotated[int, Field(ge=1, le=100)]
+
+
+class RedriveBody(Body):
+    limit: Some = 50
+
+
+class ReplayBody(Body):
+    """`reason`: the code of the refusal, None for any; `cursor`: where the last answer ended."""
+
+    reason: Identifier | None = None
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=2_048)] | None = None
+    limit: Some = 50
