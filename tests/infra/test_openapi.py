@@ -38,7 +38,12 @@ def test_it_has_the_routes_of_the_template_and_no_others(template):
         for path, operations in DESCRIPTION["paths"].items()
         for method in operations.keys() & METHODS
     }
-    assert {route for route, _ in template.routes()} == described
+    pages = {
+        route
+        for route, _ in template.routes()
+        if route.partition(" ")[2].split("/")[1] in {"console", "my", "opt-out", "pages"}
+    }
+    assert {route for route, _ in template.routes()} - pages == described
 
 
 # What pydantic says of a body, in the words of the description.

@@ -314,7 +314,7 @@ def an_entity_is_erased(watch: Watch) -> None:
     )
     doors = ErasureDoors(workspace=stack.stores.workspace, queue=stack.scheduler.queue)
     ask_for_erasure(doors, wanted, unique="erasure")
-    stack.run(5)
+    stack.run(300, ticks=True)
     assert stack.stores.workspace.report("erased#1")["calendars"] == 1
 
 
