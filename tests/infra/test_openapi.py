@@ -10,12 +10,13 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from functions.calendars import bodies, rules, rules_body, views
+from functions.calendars import bodies, rules, views
 from shared.domain.audit import Audit, AuditItem, audit_document
 from shared.domain.drift import Drift
 from shared.domain.meeting import Assignment
 from shared.domain.redecision import Redecision
 from shared.domain.rules import Choice
+from shared.entrypoints import rules_body
 from shared.entrypoints.http import problem_document
 from shared.flows.meetings import ShownMeeting
 from shared.flows.preview import Preview
