@@ -45,8 +45,9 @@ class Request:
     @property
     def is_cross_site(self) -> bool:
         """Whether the browser says that another site's page sent it."""
-        if self.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            return True
+        site = self.headers.get("sec-fetch-site")
+        if site is not None:
+            return site not in {"same-origin", "none"}
         origin = self.headers.get("origin")
         return origin is not None and origin.partition("://")[2] != self.headers.get("host", "")
 
