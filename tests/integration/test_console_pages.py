@@ -16,10 +16,11 @@ from moto import mock_aws
 
 from functions.console import app
 from shared.domain.calendar import Calendar, CalendarStatus, Platform
+from shared.domain.message import WorkDue, encode
 from shared.domain.rules import Choice
 from shared.domain.secret import Secret
 from shared.domain.series import series_of
-from tests.console import ConsoleBrowser, let_in
+from tests.console import ConsoleBrowser, bury, let_in, offer_google
 from tests.infra.watch import BEFORE_EACH_REQUEST
 from tests.integration.test_calendars_api import meeting
 from tests.stack import GOOGLE, START, Stack
@@ -72,6 +73,7 @@ def stack() -> Iterator[Stack]:
             stack = Stack()
             stack.heard = heard
             let_in(stack.stores.api_keys, now=START)
+            offer_google(stack.environment["SECRET_ID"])
             let_in(stack.stores.api_keys, READER, now=START, scopes=frozenset({"read"}))
             yield stack
     finally:
@@ -428,6 +430,17 @@ def test_a_disconnected_calendar_says_why_and_what_to_do(stack: Stack, console: 
     assert calendar_id in console.get("/console/calendars?status=disconnected").body
 
 
+def test_a_link_to_reconnect_is_made_for_the_owner(stack: Stack, console: Console) -> None:
+    calendar_id, _ = add(stack)
+    path = f"/console/calendars/{calendar_id}"
+    form = {"return_url": "https://host.example/done"}
+    answer = console.submit(path, f"{path}/reconnect", form)
+    (token,) = re.findall(r'value="https://rollcall.example/connect/([^"]+)"', answer.body)
+    session = stack.stores.sessions.get(token.partition(".")[0])
+
+    assert (calendar_id, "owner@acme.example") == (session.reconnects, session.email)
+
+
 @pytest.mark.parametrize("address", ["", "http://evil.example", "javascript:alert(1)"])
 def test_a_link_leads_to_good_addresses_only(stack: Stack, console: Console, address: str) -> None:
     calendar_id, _ = add(stack)
@@ -518,6 +531,26 @@ def test_a_refused_meeting_is_tried_again(stack: Stack, console: Console) -> Non
     assert not stack.stores.meetings.get(event_id).set_aside
     answer = console.submit(f"/console/meetings/{event_id}", f"/console/meetings/{event_id}/replay")
     assert f"/console/meetings/{event_id}?done=not_set_aside" == answer.location
+
+
+def test_dead_letters_are_sent_again_or_discarded(stack: Stack, console: Console) -> None:
+    bury(stack, '{"type": "<script>"}', encode(WorkDue(received_at=START)))
+    page = console.get("/console/repair").body
+    assert "Nobody can read it: discard it" in words(page)
+    assert "Failed ten times" in words(page)
+    assert "&lt;script&gt;" not in page
+    answer = console.submit("/console/repair", "/console/repair/redrive")
+    assert "/console/repair?done=redriven&count=1" == answer.location
+    stack.clock.advance(timedelta(minutes=2))
+    (left,) = re.findall(r'name="message_id" value="([^"]+)"', console.get("/console/repair").body)
+    stack.clock.advance(timedelta(minutes=2))
+    answer = console.submit(
+        "/console/repair", "/console/repair/discard", {"message_id": html.unescape(left)}
+    )
+
+    assert "/console/repair?done=discarded" == answer.location
+    assert [] == stack.queue.dead
+    assert 404 == console.submit("/console/rules", "/console/repair/discard").status
 
 
 def test_an_entity_is_erased_only_when_its_id_was_typed(stack: Stack, console: Console) -> None:
