@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
+from shared.domain.audit import Audit, AuditItem, audit_document, audit_from, drift_document
 from shared.domain.consider import action_for
 from shared.domain.drift import Drift, drift_of
 from shared.domain.rules import Scheduling
@@ -134,9 +134,7 @@ class Reconciler:
         walk = replace(walk, next_page=page.next_page, finished_at=finished_at)
         tools.stores.workspace.put_report(AUDIT, audit_document(walk))
         if finished_at is not None:
-            healing = sorted(drift.value for drift in tools.heal)
-            report = {**audit_document(walk), "healing": healing, "self_managed": None}
-            tools.stores.workspace.put_report(DRIFT, report)
+            tools.stores.workspace.put_report(DRIFT, drift_document(walk, healing=tools.heal))
             tools.log.info("audit finished", events=walk.events, count=sum(walk.counts.values()))
         self._ring_when(len(owed(seen)))
         return walk

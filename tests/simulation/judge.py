@@ -36,8 +36,11 @@ class Judge:
 
     def look(self) -> None:
         """After whatever Recall did for us: the statements that never bend."""
-        shape = tuple((bot.id, bot.state, bot.deleted, bot.join_at, *sorted(bot.events))
-                      for bot in self._world.recall.bots.values() if bot.live)
+        shape = tuple(
+            (bot.id, bot.state, bot.deleted, bot.join_at, *sorted(bot.events))
+            for bot in self._world.recall.bots.values()
+            if bot.live
+        )
         if shape == self._bots_seen:
             return
         self._bots_seen = shape
@@ -74,10 +77,11 @@ class Judge:
             self._world.never(f"calendar {calendar_id} is listed and gone at Recall")
         for person in self._cast.people:
             left = self._of(person, listed)
-            if person.calendar_id is not None and person.calendar_id not in listed:
-                # Two connects of one account become one; the notice says so.
-                if person.calendar_id not in self._told_deleted() or not left:
-                    self._world.never(f"{person.email} was told of a calendar that is gone")
+            known = person.calendar_id
+            # Two connects of one account become one; the notice says so.
+            merged = bool(left) and known in self._told_deleted()
+            if known not in {None, *listed} and not merged:
+                self._world.never(f"{person.email} was told of a calendar that is gone")
             if len(left) > 1:
                 self._world.never(f"{person.email} has {len(left)} calendars")
             if person.erased and left:
