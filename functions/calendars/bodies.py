@@ -9,16 +9,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.domain.calendar import Platform
 from shared.domain.rules import Choice
-from shared.entrypoints.http import Body
+from shared.entrypoints.http import Body, printable
 
 DEFAULT_TENANT = "default"
-
-
-def printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("only printable characters")
-    return text
-
 
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=256), AfterValidator(printable)

@@ -14,6 +14,10 @@ from shared.storage.tables import SCHEMAS
 from tests.infra.template import Template, referred
 
 PUBLIC_ROUTES = {
+    "GET /console",
+    "GET /console/{path+}",
+    "POST /console/{path+}",
+    "GET /pages/{file}",
     "GET /connect/{token}",
     "GET /oauth/{platform}/callback",
     "GET /health",
@@ -210,6 +214,7 @@ def test_the_reconciler_is_woken_for_each_task(template: Template) -> None:
         "calendars": "rate(15 minutes)",
         "audit": "rate(5 minutes)",
         "coverage": "rate(15 minutes)",
+        "overview": "rate(5 minutes)",
     }
 
 

@@ -1,0 +1,97 @@
+"""What the function is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from shared.events import EventBus
+from shared.flows.connect import BrowserDoors, ConnectDoors
+from shared.flows.dead_letters import DeadLetterDoors
+from shared.flows.doors import CalendarDoors
+from shared.flows.erase import ErasureDoors
+from shared.flows.meetings import MeetingDoors, Moment
+from shared.flows.neighbours import Neighbours, Workers
+from shared.flows.preview import Previewer
+from shared.flows.rules import RulesDoors
+from shared.observability import Log
+from shared.pages.kit import Kit
+from shared.providers.clients import OAuthClients
+from shared.queue import DeadLetterQueue, Queue
+from shared.recall.client import RecallClient
+from shared.secrets import Seal, SecretStore
+from shared.storage import Stores
+
+UNIQUE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Doors and settings; `seal` is only carried along: starting a connect seals nothing."""
+
+    stores: Stores
+    secrets: SecretStore
+    queue: Queue
+    dead: DeadLetterQueue
+    bus: EventBus
+    clients: OAuthClients
+    recall: RecallClient
+    seal: Seal
+    limits: Mapping[str, int]
+    kit: Kit
+    log: Log
+    clock: Callable[[], datetime]
+    chance: Callable[[int], str]
+    workers: Workers
+    public_url: str
+    return_urls: tuple[str, ...]
+
+    def moment(self) -> Moment:
+        return Moment(now=self.clock(), unique=self.chance(UNIQUE_BYTES))
+
+    def calendar_doors(self) -> CalendarDoors:
+        return CalendarDoors.over(self.stores, recall=self.recall, queue=self.queue, bus=self.bus)
+
+    def connect_doors(self) -> ConnectDoors:
+        return ConnectDoors(
+            browser=BrowserDoors(
+                sessions=self.stores.sessions,
+                clients=self.clients,
+                secrets=self.secrets,
+                seal=self.seal,
+                public_url=self.public_url,
+                chance=self.chance,
+            ),
+            calendar=self.calendar_doors(),
+            log=self.log,
+            return_urls=self.return_urls,
+        )
+
+    def dead_letter_doors(self) -> DeadLetterDoors:
+        unique = partial(self.chance, UNIQUE_BYTES)
+        return DeadLetterDoors(dead=self.dead, queue=self.queue, unique=unique, log=self.log)
+
+    def erasure_doors(self) -> ErasureDoors:
+        return ErasureDoors(workspace=self.stores.workspace, queue=self.queue)
+
+    def meeting_doors(self) -> MeetingDoors:
+        return MeetingDoors(
+            meetings=self.stores.meetings,
+            settings=self.stores.settings,
+            neighbours=self._neighbours(),
+            queue=self.queue,
+        )
+
+    def previewer(self) -> Previewer:
+        return Previewer(self.stores, self._neighbours())
+
+    def rules_doors(self) -> RulesDoors:
+        return RulesDoors(
+            settings=self.stores.settings, workspace=self.stores.workspace, queue=self.queue
+        )
+
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(self.stores, clock=self.clock, workers=self.workers)
