@@ -43,6 +43,7 @@ class Service:
     public_url: str
     return_urls: tuple[str, ...]
     allow_unconfirmed: bool
+    embed_origins: tuple[str, ...]
 
     def calendar_doors(self) -> CalendarDoors:
         return CalendarDoors.over(self.stores, recall=self.recall, queue=self.queue, bus=self.bus)
@@ -69,7 +70,9 @@ class Service:
         )
 
     def erasure_doors(self) -> ErasureDoors:
-        return ErasureDoors(workspace=self.stores.workspace, queue=self.queue)
+        return ErasureDoors(
+            workspace=self.stores.workspace, settings=self.stores.settings, queue=self.queue
+        )
 
     def previewer(self) -> Previewer:
         return Previewer(self.stores, self._neighbours())

@@ -299,7 +299,11 @@ def an_entity_is_erased(watch: Watch) -> None:
         asked_by="test",
         asked_at=stack.clock.now(),
     )
-    doors = ErasureDoors(workspace=stack.stores.workspace, queue=stack.scheduler.queue)
+    doors = ErasureDoors(
+        workspace=stack.stores.workspace,
+        settings=stack.stores.settings,
+        queue=stack.scheduler.queue,
+    )
     ask_for_erasure(doors, wanted, unique="erasure")
     stack.run(5)
     assert stack.stores.workspace.report("erased#1")["calendars"] == 1
