@@ -25,7 +25,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev lock rotate simulate story test test-full
+.PHONY: bench build check clean demo deploy dev fuzz lock rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -45,6 +45,13 @@ test: check
 
 test-full: check
 	$(PYTEST)
+
+# A million deliveries to the verifier, and 100 requests to each operation of the API.
+# make fuzz DELIVERIES=1000000 SEED=1
+DELIVERIES ?= 1000000
+SEED ?= 1
+fuzz: $(TOOLS)
+	$(PYTHON) -m tests.fuzz --deliveries $(DELIVERIES) --seed $(SEED)
 
 check: $(TOOLS) $(SAM_TOOLS)
 	.venv/bin/ruff format --check --quiet .

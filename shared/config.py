@@ -9,7 +9,10 @@ from botocore.config import Config
 from shared.errors import PermanentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+ALL: Final = "all"
+NONE: Final = "none"
 
 # boto's own 60 s and five attempts outlive any handler here.
 AWS_LIMITS: Final = Config(
@@ -35,6 +38,19 @@ def flag(environment: Mapping[str, str], name: str) -> bool:
     if value not in {"", "true", "false"}:
         raise PermanentError("settings_invalid", f"{name} must be true or false.")
     return value == "true"
+
+
+def chosen(environment: Mapping[str, str], name: str, *, known: Collection[str]) -> frozenset[str]:
+    """A setting that is `all`, `none` or a comma separated part of `known`; absent is all."""
+    words = listed(environment, name)
+    if words in {(), (ALL,)}:
+        return frozenset(known)
+    if words == (NONE,):
+        return frozenset()
+    if not set(words) <= set(known):
+        message = f"{name} must be all, none, or a list of {', '.join(sorted(known))}."
+        raise PermanentError("settings_invalid", message)
+    return frozenset(words)
 
 
 def listed(environment: Mapping[str, str], name: str) -> tuple[str, ...]:

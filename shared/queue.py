@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 __all__ = [
     "BotEvent",
     "CalendarUpdate",
+    "DeadLetterQueue",
     "FeedChanged",
     "FeedMessage",
+    "Letter",
     "Message",
     "Queue",
     "SingleMessage",
@@ -47,6 +51,9 @@ __all__ = [
 
 # SQS hides a message for 12 hours at most, counted from when it was received.
 DEFER_SECONDS_MAX = 11 * 3600
+# The most that SQS hands out at once.
+LETTERS_MAX = 10
+REDRIVEN = "redriven"
 _SQS_ID = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}", flags=re.ASCII)
 
 
@@ -107,17 +114,99 @@ class Queue:
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=timeout
             )
 
+    def send_again(self, letter: Letter, *, unique: str) -> None:
+        """Send a dead letter's body into its group; it carries how often that was done."""
+        times = {"DataType": "Number", "StringValue": str(letter.redriven + 1)}
+        with _refusals():
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=letter.body,
+                MessageGroupId=letter.group,
+                MessageDeduplicationId=_sqs_id(unique),
+                MessageAttributes={REDRIVEN: times},  # type: ignore[dict-item]
+            )
+
     def depth(self) -> int:
         """Messages waiting or in flight, approximately."""
+        return _depth(self._client, self._url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A dead letter in hand; `receives` counts looks at it too, `redriven` earlier redrives."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    group: str
+    receives: int
+    sent_at: datetime
+    redriven: int = 0
+
+
+class DeadLetterQueue:
+    """The FIFO queue of what was given up; raises as Queue does."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def receive(self, *, limit: int, hidden_seconds: int) -> list[Letter]:
+        """At most ten, in order within each group; nobody else gets them for that long.
+
+        Of a group with letters in hand no others are handed out.
+        """
         with _refusals():
-            answer = self._client.get_queue_attributes(
+            answer = self._client.receive_message(
                 QueueUrl=self._url,
-                AttributeNames=[
-                    "ApproximateNumberOfMessages",
-                    "ApproximateNumberOfMessagesNotVisible",
-                ],
+                MaxNumberOfMessages=min(limit, LETTERS_MAX),
+                VisibilityTimeout=hidden_seconds,
+                WaitTimeSeconds=0,
+                AttributeNames=["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
+                MessageAttributeNames=[REDRIVEN],
             )
-        return sum(int(count) for count in answer["Attributes"].values())
+        return [_letter(message) for message in answer.get("Messages", [])]
+
+    def remove(self, letter: Letter) -> None:
+        with _refusals():
+            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt_handle)
+
+    def release(self, letter: Letter) -> None:
+        """Let others have it at once."""
+        with _refusals():
+            self._client.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0
+            )
+
+    def depth(self) -> int:
+        """Letters waiting or in hand, approximately."""
+        return _depth(self._client, self._url)
+
+
+def _letter(message: MessageTypeDef) -> Letter:
+    attributes = message["Attributes"]
+    carried = message.get("MessageAttributes", {}).get(REDRIVEN)
+    return Letter(
+        message_id=message["MessageId"],
+        receipt_handle=message["ReceiptHandle"],
+        body=message["Body"],
+        group=attributes["MessageGroupId"],
+        receives=int(attributes["ApproximateReceiveCount"]),
+        sent_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
+        redriven=0 if carried is None else int(carried.get("StringValue", "0")),
+    )
+
+
+def _depth(client: SQSClient, url: str) -> int:
+    with _refusals():
+        answer = client.get_queue_attributes(
+            QueueUrl=url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+            ],
+        )
+    return sum(int(count) for count in answer["Attributes"].values())
 
 
 def _sqs_id(text: str) -> str:

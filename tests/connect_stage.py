@@ -269,6 +269,7 @@ class Stage:
         fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
         self.urls = {
             "bells": sqs.create_queue(QueueName="bells.fifo", Attributes=fifo)["QueueUrl"],
+            "dead": sqs.create_queue(QueueName="dead.fifo", Attributes=fifo)["QueueUrl"],
             "notices": sqs.create_queue(QueueName="notices")["QueueUrl"],
         }
         names = {
@@ -279,6 +280,7 @@ class Stage:
             **names,
             "IDEMPOTENCY_TABLE": self._idempotency(),
             "QUEUE_URL": self.urls["bells"],
+            "DEAD_LETTER_QUEUE_URL": self.urls["dead"],
             "BUS_NAME": self._bus(),
             "SECRET_ID": self._secret(),
             "SEAL_KEY_ID": client("kms").create_key()["KeyMetadata"]["KeyId"],

@@ -78,6 +78,7 @@ class Stack:
             self.clock, visibility=timedelta(seconds=70), receives_max=RECEIVES_MAX
         )
         self.lose_webhooks = False
+        self.scheduler_crashes = False
         self._next_tick = START + timedelta(minutes=1)
         self.notices: list[tuple[str, dict[str, Any]]] = []
         self.tables = create_tables()
@@ -185,6 +186,9 @@ class Stack:
         return [moment for moment in moments if moment is not None and moment > now]
 
     def _invoke(self, event: dict[str, Any]) -> None:
+        if self.scheduler_crashes:
+            self.queue.settle(event, {record["messageId"] for record in event["Records"]})
+            return
         service = self.scheduler
         reply = answer(
             event,
@@ -248,6 +252,7 @@ class Stack:
             **{name: value or "" for name, value in names.items()},
             "AWS_REGION": REGION,
             "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/doorbell.fifo",
+            "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/dead-letters.fifo",
             "BUS_NAME": "rollcall",
             "SECRET_ID": made["ARN"],
             "SEAL_KEY_ID": "alias/rollcall",

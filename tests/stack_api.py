@@ -25,8 +25,17 @@ class StackApi:
         self.service = app.compose(stack.environment | more, **stack._given())
         self._resolver = app.application(self.service)
 
-    def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        event: dict[str, Any] = gateway_event(f"{method} {path}", path=path, headers=headers)
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: dict[str, str] | None = None,
+        **headers: str,
+    ) -> Answer:
+        route = f"{method} {path}"
+        event: dict[str, Any] = gateway_event(route, path=path, query=query, headers=headers)
         if body is not None:
             event["body"] = json.dumps(body)
         return Answer(self._resolver.resolve(event, Context()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
@@ -13,6 +13,7 @@ from infra.local.emulators.clock import Clock
 
 DEDUPLICATION = timedelta(minutes=5)
 BATCH_MAX = 10
+DEAD_LETTERS = "dead-letters.fifo"
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class Stored:
     visible_at: datetime
     receives: int = 0
     receipt: str = ""
+    carried: dict[str, Any] = field(default_factory=dict)
 
 
 class VirtualQueue:
@@ -39,6 +41,7 @@ class VirtualQueue:
         self.messages: list[Stored] = []
         self.dead: list[Stored] = []
         self.refusing = False
+        self.refusing_deletes = False
 
     # What the handlers call.
 
@@ -49,6 +52,7 @@ class VirtualQueue:
         MessageBody: str,
         MessageGroupId: str,
         MessageDeduplicationId: str | None = None,
+        MessageAttributes: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         if self.refusing:
             raise _refusal("SendMessage")
@@ -65,6 +69,7 @@ class VirtualQueue:
                     group=MessageGroupId,
                     sent_at=now,
                     visible_at=now,
+                    carried=MessageAttributes or {},
                 )
             )
         return {"MessageId": str(self.messages[-1].number)}
@@ -73,7 +78,7 @@ class VirtualQueue:
         self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
     ) -> dict[str, Any]:
         with self._lock:
-            for message in self.messages:
+            for message in self._at(QueueUrl):
                 if message.receipt == ReceiptHandle:
                     message.visible_at = self._clock.now() + timedelta(seconds=VisibilityTimeout)
         return {}
@@ -81,9 +86,43 @@ class VirtualQueue:
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
         return {
             "Attributes": {
-                "ApproximateNumberOfMessages": str(len(self.messages)),
+                "ApproximateNumberOfMessages": str(len(self._at(QueueUrl))),
                 "ApproximateNumberOfMessagesNotVisible": "0",
             }
+        }
+
+    def receive_message(
+        self, *, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: int, **_: Any
+    ) -> dict[str, Any]:
+        """Dead letters alone are taken so; groups with letters in hand hand out no others."""
+        assert QueueUrl.endswith(DEAD_LETTERS)
+        now = self._clock.now()
+        with self._lock:
+            blocked = {each.group for each in self.dead if each.visible_at > now}
+            free = [each for each in self.dead if each.group not in blocked]
+            taken = free[:MaxNumberOfMessages]
+            return {"Messages": [self._taken(m, now, VisibilityTimeout) for m in taken]}
+
+    def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> dict[str, Any]:
+        if self.refusing_deletes:
+            raise _refusal("DeleteMessage")
+        with self._lock:
+            letters = self._at(QueueUrl)
+            letters[:] = [each for each in letters if each.receipt != ReceiptHandle]
+        return {}
+
+    def _at(self, url: str) -> list[Stored]:
+        return self.dead if url.endswith(DEAD_LETTERS) else self.messages
+
+    def _taken(self, message: Stored, now: datetime, hidden_seconds: int) -> dict[str, Any]:
+        record = self._handed_out(message, now)
+        message.visible_at = now + timedelta(seconds=hidden_seconds)
+        return {
+            "MessageId": record["messageId"],
+            "ReceiptHandle": record["receiptHandle"],
+            "Body": message.body,
+            "Attributes": record["attributes"],
+            "MessageAttributes": message.carried,
         }
 
     # What the event source mapping does.
@@ -108,12 +147,19 @@ class VirtualQueue:
             self.messages = [m for m in self.messages if str(m.number) not in answered]
 
     def next_visible(self) -> datetime | None:
-        return min((message.visible_at for message in self.messages), default=None)
+        """When the next group can be handed out: all its messages are visible by then."""
+        free: dict[str, datetime] = {}
+        for message in self.messages:
+            free[message.group] = max(
+                free.get(message.group, message.visible_at), message.visible_at
+            )
+        return min(free.values(), default=None)
 
     def _buried(self, message: Stored) -> bool:
         if message.receives < self._receives_max:
             return False
         self.messages.remove(message)
+        message.visible_at = self._clock.now()
         self.dead.append(message)
         return True
 

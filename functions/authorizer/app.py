@@ -12,8 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from shared.config import require
-from shared.domain.api_key import fingerprint, may_call, same_digest
+from shared.domain.api_key import may_call
 from shared.domain.secret import Secret
+from shared.flows.api_keys import known_key
 from shared.observability import Log
 from shared.storage.stores import open_stores
 from shared.storage.tables import Tables
@@ -21,10 +22,9 @@ from shared.storage.tables import Tables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.storage.api_keys import ApiKey, ApiKeyStore
+    from shared.storage.api_keys import ApiKeyStore
 
 SCHEME: Final = "bearer"
-KEY_LENGTH_MAX: Final = 512
 
 Answer: TypeAlias = dict[str, Any]
 
@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], context: object) -> Answer:
 
 def authorize(event: dict[str, Any], service: Service) -> Answer:
     """Storage errors pass through: the gateway answers 500, and nobody is let in."""
-    api_key = _known(_bearer(event), api_keys=service.api_keys)
+    api_key = known_key(_bearer(event), api_keys=service.api_keys)
     if api_key is None or not may_call(api_key.scopes, route=event["routeKey"]):
         service.log.count("CallRefused")
         return {"isAuthorized": False}
@@ -69,16 +69,4 @@ def authorize(event: dict[str, Any], service: Service) -> Answer:
 def _bearer(event: dict[str, Any]) -> Secret | None:
     """The key of `Authorization: Bearer <key>`, from the gateway's lower-case headers."""
     scheme, _, key = event.get("headers", {}).get("authorization", "").partition(" ")
-    key = key.strip()
-    if scheme.lower() != SCHEME or not 0 < len(key) <= KEY_LENGTH_MAX:
-        return None
-    return Secret(key)
-
-
-def _known(key: Secret | None, *, api_keys: ApiKeyStore) -> ApiKey | None:
-    if key is None:
-        return None
-    prefix, digest = fingerprint(key)
-    api_key = api_keys.get(prefix)
-    same = same_digest(digest, None if api_key is None else api_key.digest)
-    return api_key if same and api_key is not None and api_key.revoked_at is None else None
+    return Secret(key.strip()) if scheme.lower() == SCHEME else None

@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.calendars.calendars import add_calendar_routes
 from functions.calendars.entities import add_entity_routes
 from functions.calendars.meetings import add_meeting_routes
+from functions.calendars.repair import add_repair_routes
 from functions.calendars.rules import add_rules_routes
 from functions.calendars.service import Service
 from functions.calendars.sessions import add_session_routes
@@ -26,7 +27,7 @@ from shared.entrypoints.idempotency import Idempotency
 from shared.events import EventBus
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
-from shared.queue import Queue
+from shared.queue import DeadLetterQueue, Queue
 from shared.recall import new_session, open_recall, parse_limits
 from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
@@ -51,6 +52,7 @@ NEEDED = (
     "WORKSPACE_TABLE",
     "IDEMPOTENCY_TABLE",
     "QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
     "BUS_NAME",
     "SECRET_ID",
     "SEAL_KEY_ID",
@@ -91,6 +93,7 @@ def compose(
     return Service(
         stores=stores,
         queue=Queue(client("sqs"), settings["QUEUE_URL"]),
+        dead=DeadLetterQueue(client("sqs"), settings["DEAD_LETTER_QUEUE_URL"]),
         bus=EventBus(client("events"), settings["BUS_NAME"]),
         secrets=secrets,
         seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
@@ -117,6 +120,7 @@ def application(service: Service) -> APIGatewayHttpResolver:
     add_session_routes(app, service)
     add_calendar_routes(app, service)
     add_meeting_routes(app, service)
+    add_repair_routes(app, service)
     add_rules_routes(app, service)
     add_entity_routes(app, service)
     add_workspace_routes(app, service)

@@ -94,3 +94,18 @@ class PageLinkBody(Body):
 class OptOutLinkBody(Body):
     scope: Scope = Scope.OCCURRENCE
     expires_in_minutes: Annotated[int, Field(ge=5, le=OPT_OUT_LINK_MINUTES_MAX)] = 30 * 24 * 60
+
+
+Some = Annotated[int, Field(ge=1, le=100)]
+
+
+class RedriveBody(Body):
+    limit: Some = 50
+
+
+class ReplayBody(Body):
+    """`reason`: the code of the refusal, None for any; `cursor`: where the last answer ended."""
+
+    reason: Identifier | None = None
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=2_048)] | None = None
+    limit: Some = 50

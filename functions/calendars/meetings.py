@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
@@ -37,6 +37,7 @@ from shared.flows.opt_out import check_series
 
 LOOK_BACK = timedelta(days=1)
 LOOK_AHEAD = timedelta(days=28)
+LAST = datetime.max.replace(tzinfo=UTC)
 UNIQUE_BYTES = 16
 SOURCE = "api"
 
@@ -99,7 +100,8 @@ def _overridden(
 def _span(event: APIGatewayProxyEventV2, *, now: datetime) -> Span:
     """Recall's own window unless `from` or `to` say otherwise."""
     start = read_moment(event, "from") or now - LOOK_BACK
-    end = read_moment(event, "to") or max(now, start) + LOOK_AHEAD
+    # Also for a `from` at the end of time.
+    end = read_moment(event, "to") or min(max(now, start), LAST - LOOK_AHEAD) + LOOK_AHEAD
     if end <= start:
         raise CallerError("query_invalid", "`to` lies after `from`.", field="to")
     return Span(start=start, end=end, cursor=read_cursor(event), limit=read_limit(event))

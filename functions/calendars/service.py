@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from shared.entrypoints.idempotency import Idempotency
 from shared.events import EventBus
 from shared.flows.connect import BrowserDoors, ConnectDoors
+from shared.flows.dead_letters import DeadLetterDoors
 from shared.flows.doors import CalendarDoors
 from shared.flows.erase import ErasureDoors
 from shared.flows.meetings import MeetingDoors
@@ -17,10 +22,12 @@ from shared.flows.preview import Previewer
 from shared.flows.rules import RulesDoors
 from shared.observability import Log
 from shared.providers.clients import OAuthClients
-from shared.queue import Queue
+from shared.queue import DeadLetterQueue, Queue
 from shared.recall.client import RecallClient
 from shared.secrets import Seal, SecretStore
 from shared.storage import Stores
+
+UNIQUE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +36,7 @@ class Service:
 
     stores: Stores
     queue: Queue
+    dead: DeadLetterQueue
     bus: EventBus
     secrets: SecretStore
     seal: Seal
@@ -44,6 +52,16 @@ class Service:
     return_urls: tuple[str, ...]
     allow_unconfirmed: bool
     embed_origins: tuple[str, ...]
+
+    def once(
+        self, app: APIGatewayHttpResolver, work: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What `work` returned, now or when this Idempotency-Key came first."""
+        return self.idempotency.once(app.current_event, app.lambda_context, work=work)
+
+    def dead_letter_doors(self) -> DeadLetterDoors:
+        unique = partial(self.chance, UNIQUE_BYTES)
+        return DeadLetterDoors(dead=self.dead, queue=self.queue, unique=unique, log=self.log)
 
     def calendar_doors(self) -> CalendarDoors:
         return CalendarDoors.over(self.stores, recall=self.recall, queue=self.queue, bus=self.bus)

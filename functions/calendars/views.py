@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared.domain.calendar import Calendar
+from shared.domain.coverage import DAY, WEEK, Coverage, coverage_between
 from shared.domain.feed import Feed
-from shared.domain.meeting import Assignment
+from shared.domain.meeting import Assignment, Meeting
 from shared.domain.moment import moment_text
 from shared.domain.redecision import Redecision
+from shared.flows.dead_letters import ShownLetter
 from shared.flows.meetings import ShownMeeting
 from shared.flows.preview import Preview
 from shared.storage import RulesVersion
@@ -47,6 +51,54 @@ def meeting_view(shown: ShownMeeting) -> Json:
         "decision": {"join": decision.join, "reason": decision.reason, "rule": decision.rule},
         "override": shown.override.value,
         "bot": _bot_view(shown.meeting.assignment),
+    }
+
+
+def set_aside_view(meeting: Meeting) -> Json:
+    """Without title or people: whoever may know those asks for the meeting."""
+    event = meeting.event
+    return {
+        "calendar_id": event.calendar_id,
+        "event_id": event.event_id,
+        "start_time": moment_text(event.start),
+        "reason": meeting.problem,
+        "detail": meeting.problem_detail,
+        "attempts": meeting.attempts,
+        "set_aside_at": None if meeting.problem_at is None else moment_text(meeting.problem_at),
+    }
+
+
+def letter_view(letter: ShownLetter, *, now: datetime) -> Json:
+    return {
+        "message_id": letter.message_id,
+        "type": letter.type,
+        "group": letter.group,
+        "reason": letter.reason,
+        "receives": letter.receives,
+        "redriven": letter.redriven,
+        "sent_at": moment_text(letter.sent_at),
+        "age_seconds": _seconds(now - letter.sent_at),
+    }
+
+
+def coverage_view(document: Mapping[str, Any] | None, *, now: datetime) -> Json:
+    """By UTC days: today so far, the last whole day, and the last seven whole days."""
+    today = now.astimezone(UTC).date()
+    yesterday, week_ago = today - DAY, today - WEEK * DAY
+    return {
+        "counted_at": document["counted_at"] if document else None,
+        "today": _figures(coverage_between(document, first=today, last=today)),
+        "last_day": _figures(coverage_between(document, first=yesterday, last=yesterday)),
+        "last_7_days": _figures(coverage_between(document, first=week_ago, last=yesterday)),
+    }
+
+
+def _figures(coverage: Coverage) -> Json:
+    return {
+        "should_have_joined": coverage.should_have_joined,
+        "joined": coverage.joined,
+        "missed": coverage.missed,
+        "ratio": coverage.ratio,
     }
 
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from functions.calendars.service import Service
-from functions.calendars.views import Json, feed_view, redecision_view
+from functions.calendars.views import Json, coverage_view, feed_view, redecision_view
 from shared.domain.calendar import CalendarStatus
 from shared.entrypoints.http import reply
 from shared.errors import CallerError
+from shared.flows.coverage import COVERAGE
 from shared.recall.budget import SLOT_SECONDS, WINDOW_SECONDS, slot_at
 from shared.storage import CalendarStore, WorkspaceStore
 
@@ -31,15 +32,18 @@ def add_workspace_routes(app: APIGatewayHttpResolver, service: Service) -> None:
                 "budget": _budget(workspace, service.limits, now=now),
                 "rules": redecision_view(workspace.redecision()),
                 "calendars": _counts(service.stores.calendars),
+                "coverage": coverage_view(workspace.report(COVERAGE), now=now),
             },
         )
 
     @app.get("/v1/drift")
     def _drift() -> Response[str]:
-        report = service.stores.workspace.report("drift")
+        workspace = service.stores.workspace
+        report = workspace.report("drift")
         if report is None:
             raise CallerError("no_audit_yet", "No audit has finished yet.", status=404)
-        return reply(200, report)
+        coverage = coverage_view(workspace.report(COVERAGE), now=service.clock())
+        return reply(200, {**report, "coverage": coverage})
 
 
 def _budget(workspace: WorkspaceStore, limits: Mapping[str, int], *, now: datetime) -> Json:

@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
-from shared.config import AWS_LIMITS, require
+from shared.config import AWS_LIMITS, chosen, require
+from shared.domain.drift import Drift
 from shared.errors import PermanentError, TransientError
 from shared.events import EventBus
 from shared.flows.calendars import refresh
 from shared.flows.claims import is_of
 from shared.flows.connect import BrowserDoors, ConnectDoors, finish_waiting
+from shared.flows.coverage import count_coverage
 from shared.flows.doors import CalendarDoors
 from shared.flows.observe import Observer
-from shared.flows.orphans import OrphanSweep
+from shared.flows.orphans import Looked, OrphanSweep
 from shared.flows.reconcile import PREFLIGHT_TO, Reconciler, ReconcileTools
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
 from shared.recall import RATE_BUDGET, new_session, open_recall
 from shared.secrets import Seal, SecretStore
-from shared.storage import Tables, open_stores
+from shared.storage import MeetingStore, Tables, WorkspaceStore, open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,6 +70,8 @@ class Service:
     reconciler: Reconciler
     orphans: OrphanSweep
     connect: ConnectDoors
+    meetings: MeetingStore
+    workspace: WorkspaceStore
     queue: Queue
     log: Log
     clock: Callable[[], datetime]
@@ -92,23 +96,27 @@ class Service:
             case "preflight":
                 landed = finish_waiting(self.connect, limit=CONSENTS_MAX, now=self.clock())
                 due = self.reconciler.preflight()
-                return {"landed": landed, "due": due, "claims": self.look(ahead=PREFLIGHT_TO)}
+                looked = self.look(ahead=PREFLIGHT_TO)
+                return {"landed": landed, "due": due, "claims": looked.marked}
             case "calendars":
                 return {"refreshed": self.reconciler.refresh_calendars()}
             case "audit":
                 walk = self.reconciler.audit()
                 if walk is not None and walk.finished_at is not None:
-                    self.look(ahead=WINDOW_AHEAD)
+                    self.reconciler.report_own(self.look(ahead=WINDOW_AHEAD))
                 return {"events": walk.events if walk else 0}
+            case "coverage":
+                days = count_coverage(self.meetings, self.workspace, now=self.clock())
+                return {"days": days}
             case _:
                 raise PermanentError("task_unknown", "The schedule names no task we know.")
 
-    def look(self, *, ahead: timedelta) -> int:
-        """Compare the self-managed bots with their claims; answers how many were marked."""
-        marked = self.orphans.look(ahead=ahead).marked
-        if marked:
+    def look(self, *, ahead: timedelta) -> Looked:
+        """Compare the self-managed bots with their claims, and ring for those it marked."""
+        looked = self.orphans.look(ahead=ahead)
+        if looked.marked:
             self.queue.ring_work(now=self.clock(), unique=self.unique())
-        return marked
+        return looked
 
 
 @cache
@@ -133,6 +141,7 @@ def compose(
 ) -> Service:
     """The function's parts; time, chance, and the ways to AWS and Recall are given."""
     settings = require(environment, *NEEDED)
+    heal = frozenset(map(Drift, chosen(environment, "DRIFT_HEAL", known=list(Drift))))
     log = Log("reconciler")
     stores = open_stores(Tables.from_settings(settings))
     secrets = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
@@ -156,6 +165,7 @@ def compose(
         clock=clock,
         unique=partial(chance, UNIQUE_BYTES),
         log=log,
+        heal=heal,
     )
     browser = BrowserDoors(
         sessions=stores.sessions,
@@ -177,8 +187,11 @@ def compose(
             clock=clock,
             unique=partial(chance, UNIQUE_BYTES),
             log=log,
+            heal=heal,
         ),
         connect=ConnectDoors(browser=browser, calendar=doors, log=log),
+        meetings=stores.meetings,
+        workspace=stores.workspace,
         queue=queue,
         log=log,
         clock=clock,
@@ -187,7 +200,7 @@ def compose(
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """`{"task": "preflight" | "calendars" | "audit"}` in, counts out; errors show as failures."""
+    """`{"task": ...}` in, one of the names in `_perform`; counts out; errors show as failures."""
     parts = service()
     parts.log.begin(context.aws_request_id)
     return parts.perform(event.get("task"))

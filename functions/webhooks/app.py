@@ -101,8 +101,10 @@ def _receive(event: Event, service: Service) -> Reply:
     now = service.clock()
     body = _body(event)
     secrets = service.secrets.get().webhook_secrets
-    delivery_id = verified_delivery(body, event.get("headers") or {}, secrets=secrets, now=now)
-    if delivery_id is None:
+    headers = event.get("headers") or {}
+    # A body that cannot be decoded was signed by nobody, nor was an empty one in its place.
+    delivery_id = verified_delivery(body or b"", headers, secrets=secrets, now=now)
+    if body is None or delivery_id is None:
         service.log.count("DeliveryRefused")
         return _reply(401)
     return _reply(_take(body, delivery_id=delivery_id, service=service, received_at=now))
@@ -135,15 +137,15 @@ def _message(body: bytes, *, service: Service, received_at: datetime) -> Message
     return message
 
 
-def _body(event: Event) -> bytes:
-    """The bytes that were signed; nothing when the gateway's base64 is none."""
+def _body(event: Event) -> bytes | None:
+    """The bytes that were signed; None when the gateway's base64 is none."""
     text = event.get("body") or ""
     if not event.get("isBase64Encoded"):
         return text.encode(errors="surrogatepass")
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        return b""
+        return None
 
 
 def _reply(status: int, body: str = "") -> Reply:

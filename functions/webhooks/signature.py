@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from shared.domain.secret import Secret
 
 TOLERANCE: Final = timedelta(minutes=5)
-_TIMESTAMP: Final = re.compile(r"[0-9]{1,11}", flags=re.ASCII)
+# As Svix writes it: the library would take 01, 1.5 and 1e9 for the number that was signed.
+_TIMESTAMP: Final = re.compile(r"0|[1-9][0-9]{0,10}", flags=re.ASCII)
 
 
 def verified_delivery(
@@ -26,14 +27,15 @@ def verified_delivery(
 ) -> str | None:
     """The delivery's id when one of the secrets signed exactly these bytes, else None.
 
-    Both header families count (`svix-*` first, as in the library); names are lower case, as the
-    gateway sends them. PermanentError `webhook_secret_unusable` without any usable secret.
+    Both header families count (`svix-*` first, as in the library), in any case.
+    PermanentError `webhook_secret_unusable` without any usable secret.
     """
     verifiers = [made for made in map(_verifier, secrets) if made is not None]
     if not verifiers:
         message = "No webhook secret is usable: expected whsec_ and base64, comma separated."
         raise PermanentError("webhook_secret_unusable", message)
-    signed = {name: _header(headers, name) for name in ("id", "timestamp", "signature")}
+    lowered = {name.lower(): value for name, value in headers.items()}
+    signed = {name: _header(lowered, name) for name in ("id", "timestamp", "signature")}
     if not _recent(signed["timestamp"], now=now):
         return None
     library_headers = {f"webhook-{name}": value for name, value in signed.items()}
@@ -46,7 +48,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 
 
 def _recent(timestamp: str, *, now: datetime) -> bool:
-    """Whole seconds, at most five minutes off; the library would take a fraction too."""
+    """Whole seconds, at most five minutes off."""
     if not _TIMESTAMP.fullmatch(timestamp):
         return False
     return abs(now.timestamp() - int(timestamp)) <= TOLERANCE.total_seconds()

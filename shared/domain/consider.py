@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.bot_state import is_outside
+from shared.domain.bot_state import is_outside, is_over
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.decision import Circumstances, Decision, decide
 from shared.domain.event import Answer, Event, owned_by
@@ -20,6 +20,7 @@ from shared.domain.plan import (
     Wait,
     Wish,
     coming,
+    is_sent_out,
     matching_bot,
     next_look,
     plan,
@@ -78,8 +79,28 @@ def observed(row: Meeting | None, listed: ListedEvent, *, around: Surroundings) 
 
 def reconsidered(row: Meeting, around: Surroundings) -> Meeting:
     """The row decided anew from what is stored: an override, a rule, a copy or the time."""
-    decided = _decided(row, around)
+    decided = _adopting(_decided(row, around), around)
     return _settled(decided, around, fresh=decided.verdict != row.verdict)
+
+
+def _adopting(row: Meeting, around: Surroundings) -> Meeting:
+    """The row with the bot that a call brought about whose answer, or the row after it, was lost.
+
+    Before it is sent out the same call again finds that out; then it might bring a second one.
+    """
+    wish = wish_for(row, around) if row.assignment is None else None
+    if wish is None or wish.scheduling is not Scheduling.MANAGED:
+        return row
+    ours = matching_bot(row, deduplication_key=wish.meeting_key)
+    if ours is None or not is_sent_out(wish, now=around.now):
+        return row
+    assignment = Assignment(
+        bot_id=ours.bot_id,
+        deduplication_key=wish.meeting_key,
+        fingerprint=wish.fingerprint,
+        join_at=ours.start,
+    )
+    return _assigned(row, assignment, around=around)
 
 
 def explained(row: Meeting, around: Surroundings) -> Meeting:
@@ -220,7 +241,9 @@ def gone(row: Meeting, around: Surroundings) -> Meeting:
     return _settled(_decided(vanished, around), around, fresh=False)
 
 
-def refused(row: Meeting, problem: str) -> Meeting:
+def refused(
+    row: Meeting, problem: str, *, now: datetime | None = None, detail: str | None = None
+) -> Meeting:
     """The row set aside: Recall refused the call, and only changed facts make it worth another."""
     return replace(
         row,
@@ -229,6 +252,21 @@ def refused(row: Meeting, problem: str) -> Meeting:
         next_attempt=None,
         wake_at=None,
         problem=problem,
+        problem_detail=detail,
+        problem_at=now,
+    )
+
+
+def renewed(row: Meeting, *, now: datetime) -> Meeting:
+    """The row due at once, as if nothing had been tried."""
+    return replace(
+        row,
+        due=True,
+        attempts=0,
+        next_attempt=now,
+        problem=None,
+        problem_detail=None,
+        problem_at=None,
     )
 
 
@@ -250,7 +288,10 @@ def postponed(
 def _seen(row: Meeting, listed: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row with the facts of a Recall answer, and what they decide."""
     event = owned_by(listed.event, around.calendar.email if around.calendar else None)
-    return _decided(replace(row, event=event, bots=listed.bots), around)
+    # One that was moved into the past never took place.
+    moved_away = event.start != row.event.start and event.end <= around.now
+    wanted = row.wanted and not moved_away
+    return _decided(replace(row, event=event, bots=listed.bots, wanted=wanted), around)
 
 
 def _first_row(event: Event, calendar: Calendar, *, around: Surroundings) -> Meeting:
@@ -356,6 +397,7 @@ def _company(row: Meeting, wish: Wish | None, *, around: Surroundings) -> Compan
         using=using,
         behind=using and used != row.meeting_key,
         draining=wish is not None and any(_drains(copy, wish) for copy in around.copies),
+        served=wish is not None and any(_has(copy, wish) for copy in around.copies),
     )
 
 
@@ -364,6 +406,16 @@ def _wants(copy: Copy, *, voted: bool) -> bool:
     decision = _decide(copy.row, copy.around)
     live = copy.around.rules.mode is Mode.LIVE
     return live and decision.join and (voted or copy.row.overruled is None)
+
+
+def _has(copy: Copy, wish: Wish) -> bool:
+    assigned = copy.row.assignment
+    return (
+        assigned is not None
+        and (assigned.by, assigned.deduplication_key) == (wish.scheduling, wish.meeting_key)
+        and assigned.missed is None
+        and not is_over(assigned.state)
+    )
 
 
 def _drains(copy: Copy, wish: Wish) -> bool:
@@ -398,7 +450,11 @@ def _may_join(assigned: Assignment, *, now: datetime) -> bool:
 def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
     """Mark the work owed; or clear it and let the assignment follow what Recall lists."""
     action = action_for(row, around)
-    row = replace(row, wake_at=_next_look(row, action, around=around))
+    row = replace(
+        row,
+        wake_at=_next_look(row, action, around=around),
+        wanted=_wanted(row, around),
+    )
     if action is None or isinstance(action, Wait):
         return replace(
             row,
@@ -407,15 +463,24 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
             attempts=0,
             next_attempt=None,
             problem=None,
+            problem_detail=None,
+            problem_at=None,
             setback=None,
         )
     if fresh:
-        return replace(row, due=True, attempts=0, next_attempt=around.now, problem=None)
+        return renewed(row, now=around.now)
     if row.due:
         return row
     if row.problem is not None:
         return replace(row, wake_at=None)
     return replace(row, due=True, next_attempt=around.now)
+
+
+def _wanted(row: Meeting, around: Surroundings) -> bool:
+    """Whether a bot should be there; after the end what was decided before stands."""
+    if row.event.end <= around.now:
+        return row.wanted
+    return row.verdict.join and around.rules.mode is Mode.LIVE
 
 
 def _next_look(row: Meeting, action: Action | None, *, around: Surroundings) -> datetime | None:

@@ -72,13 +72,15 @@ class Meeting:
     `decision` is the copy's own; `overruled` is the reason if the vote of all copies says
     otherwise. `meeting_key` is the key of today, under which copies find each other, and
     `keyed_at` when it was first seen; `shared`: there are or were other copies.
+    `wanted`: a bot should be there, as last decided before the end.
     `opted_out`: somebody invited wants no bot, which nothing overrules.
     `bots` is Recall's list as last seen; `released` names bots that we unscheduled and that
     Recall may go on listing, `leaving` those that must still be asked to leave.
     `due`: work is owed from `next_attempt` on; `wake_at`: the row wants a look by then anyhow,
     `look_at`: when the watchdog asks for the bot again.
-    `problem` holds the code of the last refusal, `setback` that of the last failure that may
-    pass. `version` is the storage's lock (None: not stored yet).
+    `problem` holds the code of the last refusal (Recall's own in `problem_detail`, and when),
+    `setback` that of the last failure that may pass. `version` is the storage's lock (None: not
+    stored yet).
     """
 
     event: Event
@@ -92,6 +94,7 @@ class Meeting:
     meeting_key: str | None = None
     keyed_at: datetime | None = None
     shared: bool = False
+    wanted: bool = False
     released: frozenset[str] = frozenset()
     leaving: tuple[str, ...] = ()
     due: bool = False
@@ -100,8 +103,15 @@ class Meeting:
     look_at: datetime | None = None
     wake_at: datetime | None = None
     problem: str | None = None
+    problem_detail: str | None = None
+    problem_at: datetime | None = None
     setback: str | None = None
     version: int | None = None
+
+    @property
+    def set_aside(self) -> bool:
+        """Refused, and left alone until facts change or somebody has it tried again."""
+        return self.problem is not None and not self.due
 
     @property
     def verdict(self) -> Decision:

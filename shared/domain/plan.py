@@ -18,6 +18,9 @@ WARM_UP = timedelta(minutes=10)
 GRACE = timedelta(minutes=5)
 NEAR = WARM_UP + GRACE
 DRAIN_RETRY = timedelta(seconds=5)
+# A bot that Recall has sent out may be doubled by a second POST with its key, and Recall's clock
+# may be two minutes ahead of ours.
+SENT_OUT = timedelta(minutes=2, seconds=30)
 
 # A denial, a person's word or the meeting's own end takes a bot out of a call; that some other
 # rule changed does not.
@@ -59,12 +62,14 @@ class Company:
     """What the other copies mean for a row.
 
     `using`: they want the bot that the row has; `behind`: and they still stand where the row
-    stood before it moved; `draining`: they have the meeting's bot of the other way of scheduling.
+    stood before it moved; `draining`: they have the meeting's bot of the other way of scheduling;
+    `served`: they have the very bot that the row wants.
     """
 
     using: bool = False
     behind: bool = False
     draining: bool = False
+    served: bool = False
 
 
 ALONE = Company()
@@ -183,6 +188,8 @@ def _must_go(row: Meeting, assigned: Assignment, *, now: datetime) -> bool:
 
 def _plan_managed(row: Meeting, wish: Wish, *, company: Company, now: datetime) -> Action | None:
     ours = matching_bot(row, deduplication_key=wish.meeting_key)
+    if is_sent_out(wish, now=now) and (ours is not None or company.served):
+        return None
     assigned = row.assignment
     if assigned is not None and assigned.by is Scheduling.SELF_MANAGED and ours is None:
         if _serves(assigned, wish, now=now):
@@ -243,6 +250,11 @@ def _wait(row: Meeting, *, company: Company, now: datetime) -> Wait | None:
     until = row.keyed_at + GRACE
     near = min(row.event.start, assigned.join_at) - now <= NEAR
     return None if near or now >= until else Wait(until)
+
+
+def is_sent_out(wish: Wish, *, now: datetime) -> bool:
+    """The meeting's bot, if there is one, may be on its way already."""
+    return wish.start - now <= SENT_OUT
 
 
 def matching_bot(meeting: Meeting, *, deduplication_key: str) -> EventBot | None:

@@ -154,7 +154,8 @@ def _refused_body(error: ValidationError) -> CallerError:
     first = error.errors(include_input=False, include_context=False, include_url=False)[0]
     if first["type"] == "json_invalid":
         return CallerError("body_malformed", "The body is not JSON.")
-    field = ".".join(str(part) for part in first["loc"]) or None
+    # A key may be the empty text; no place at all means the body as a whole.
+    field = ".".join(str(part) for part in first["loc"]) if first["loc"] else None
     return CallerError("body_invalid", first["msg"], field=field)
 
 

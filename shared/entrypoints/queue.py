@@ -97,7 +97,7 @@ class _Batch:
         if not bells:
             return
         heard = tuple(map(_heard, bells))
-        wait = self._attempt(lambda: feed(heard).retry_in, receives=bells[0].receives)
+        wait = self._attempt(lambda: feed(heard).retry_in, of=bells[0])
         if wait is not None:
             for record in bells:
                 self._fail(record, seconds=min(wait, FEED_SECONDS_MAX))
@@ -130,19 +130,25 @@ class _Batch:
             return 0.0
         if seconds_left is not None and seconds_left() < SINGLE_SECONDS:
             return 0.0
-        return self._attempt(lambda: single(message), receives=record.receives)
+        return self._attempt(lambda: single(message), of=record)
 
-    def _attempt(self, work: Callable[[], float | None], *, receives: int) -> float | None:
-        """Seconds until it should be tried again; None when it is done."""
+    def _attempt(self, work: Callable[[], float | None], *, of: _Record) -> float | None:
+        """Seconds until it should be tried again; None when it is done.
+
+        The log names the message (of doorbells the first), so that a dead letter can be explained.
+        """
+        receives = of.receives
         try:
             return work()
         except TransientError as error:
-            self.log.warning("message deferred", code=error.code, receives=receives)
+            self.log.warning(
+                "message deferred", code=error.code, receives=receives, message_id=of.message_id
+            )
             return _backoff(receives) if error.retry_after is None else error.retry_after
         except PermanentError as error:
-            self.log.crash("message failed until an operator acts", error)
+            self.log.crash("message failed until an operator acts", error, message_id=of.message_id)
         except Exception as error:  # noqa: BLE001 - a bug with one message must not stop the others
-            self.log.crash("message failed on a bug", error)
+            self.log.crash("message failed on a bug", error, message_id=of.message_id)
         self.log.count("MessageFailed")
         return _backoff(receives)
 

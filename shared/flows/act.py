@@ -225,7 +225,8 @@ class Actor:
         except (Refused, Blocked) as error:
             self._log.warning("bot call refused", event_id=row.event.event_id, code=error.code)
             self._log.count("BotCallRefused")
-            return refused(row, error.code)
+            detail = error.detail_code if isinstance(error, Refused) else None
+            return refused(row, error.code, now=around.now, detail=detail)
 
     def _schedule(self, row: Meeting, call: Schedule, *, around: Surroundings) -> Meeting:
         event_id, wish = row.event.event_id, call.wish

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from shared.domain.attendance import missed_reason
-from shared.domain.bot_state import is_news, moved
+from shared.domain.bot_state import Phase, is_news, moved, phase_of
 from shared.domain.claim import EVENT, MEETING
 from shared.domain.notice import BotStatus, MeetingMissed, Notice
 from shared.errors import TransientError
@@ -94,16 +94,27 @@ class BotReports:
         self, row: Meeting, assignment: Assignment, *, report: BotEvent, calendar: Calendar
     ) -> None:
         """Tell, then store: a crash in between tells twice, with the same id."""
-        self._bus.publish(_notices(row, assignment, report=report, calendar=calendar))
-        after = moved(assignment, report)
+        missed = _missed(row, assignment, report=report, calendar=calendar)
+        status = _status(row, report=report, calendar=calendar)
+        told: list[Notice] = [status] if is_news(assignment, report) else []
+        self._bus.publish([*told, missed] if missed else told)
+        after = _after(assignment, report, missed=missed)
         if after != assignment:
             self._stores.meetings.save(replace(row, assignment=after))
 
 
-def _notices(
-    row: Meeting, assignment: Assignment, *, report: BotEvent, calendar: Calendar
-) -> list[Notice]:
-    status = BotStatus(
+def _after(assignment: Assignment, report: BotEvent, *, missed: MeetingMissed | None) -> Assignment:
+    """Who was given up and comes after all is missed no more."""
+    after = moved(assignment, report)
+    if missed is not None:
+        return replace(after, missed=missed.reason, missed_detail=missed.detail)
+    if phase_of(after.state) is Phase.IN_CALL:
+        return replace(after, missed=None, missed_detail=None)
+    return after
+
+
+def _status(row: Meeting, *, report: BotEvent, calendar: Calendar) -> BotStatus:
+    return BotStatus(
         tenant_id=calendar.tenant_id,
         entity_id=calendar.entity_id,
         calendar_id=calendar.calendar_id,
@@ -114,9 +125,6 @@ def _notices(
         sub_code=report.sub_code,
         recording_id=report.recording_id,
     )
-    missed = _missed(row, assignment, report=report, calendar=calendar)
-    told = [status] if is_news(assignment, report) else []
-    return [*told, missed] if missed else [*told]
 
 
 def _missed(

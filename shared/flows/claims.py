@@ -107,8 +107,13 @@ class DueClaims:
         return next((wish for wish in found if wish is not None), None)
 
     def _wake_others_of(self, held: Held, claim: Claim, *, rows: Sequence[Meeting]) -> None:
-        """Rows that still name a bot that was lost: without it their turn finds the new one."""
+        """Rows that still name a bot that was lost: without it their turn finds the new one.
+
+        So does the turn of a row that was set aside before the claim got its bot.
+        """
         for row in rows:
+            if row.set_aside:
+                self._stores.meetings.replay(row.event.event_id, now=self._clock())
             assigned = row.assignment
             if assigned is None or not is_of(assigned, claim.meeting_key):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -53,6 +54,7 @@ from shared.storage import Conflict, SessionStore
 
 CODE_LENGTH_MAX = 8192
 BUSY_SECONDS = 2.0
+_CODE = re.compile(r"[\x20-\x7e]+")
 REFUSED_SESSION_STATUS = 409
 WRONG_CODE_STATUS = 403
 
@@ -328,7 +330,8 @@ def _over(moment: datetime | None, *, now: datetime) -> bool:
 
 
 def _plausible(code: str) -> bool:
-    return 0 < len(code) <= CODE_LENGTH_MAX
+    """RFC 6749, A.11: visible ASCII; half a surrogate pair could not even be sealed."""
+    return len(code) <= CODE_LENGTH_MAX and _CODE.fullmatch(code) is not None
 
 
 def _use_state(

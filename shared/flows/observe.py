@@ -34,12 +34,13 @@ SAVE_TRIES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One listed event with the row before and after."""
+    """One listed event with the row before and after; `stored`: the row after was kept."""
 
     listed: ListedEvent
     before: Meeting | None
     after: Meeting
     around: Surroundings
+    stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,17 @@ class Observer:
         self._clock = clock
         self._log = log
 
-    def take(self, page: EventPage, *, thorough: bool = False) -> tuple[Seen, ...]:
+    def take(
+        self,
+        page: EventPage,
+        *,
+        thorough: bool = False,
+        spare: Callable[[Seen], bool] | None = None,
+    ) -> tuple[Seen, ...]:
         """Store what changed on one page; answers every event that has or gets a row.
 
         `thorough`: look for other copies of every meeting, not only where something changed.
+        `spare`: rows to leave alone, as if nobody had looked.
         Raises TransientError when a row could not be stored: the page must be read again.
         """
         for event_id in page.malformed:
@@ -110,10 +118,13 @@ class Observer:
                 for entry in page.events
                 if (found := _seen(entry, rows, around=around)) is not None
             ]
-            changes = [Change(each.before, each.after, each.around) for each in seen]
+            spared = [replace(each, stored=False) for each in seen if spare and spare(each)]
+            left_alone = {each.after.event.event_id for each in spared}
+            taken = [each for each in seen if each.after.event.event_id not in left_alone]
+            changes = [Change(each.before, each.after, each.around) for each in taken]
             met = self._introduce(changes, thorough=thorough, pool=pool)
-            stored = pool.map(lambda each: self._store(each, met=met), seen)
-            return tuple(each for each in stored if each is not None)
+            stored = pool.map(lambda each: self._store(each, met=met), taken)
+            return (*(each for each in stored if each is not None), *spared)
 
     def introduce(self, changes: Sequence[Change]) -> frozenset[str]:
         """Wake the other copies of meetings in which a voice changed; answers whom they met.
@@ -178,7 +189,7 @@ class Observer:
 
 def owed(seen: Sequence[Seen]) -> list[Meeting]:
     """The rows on which a call to Recall is due."""
-    return [item.after for item in seen if item.after.due]
+    return [item.after for item in seen if item.stored and item.after.due]
 
 
 def _seen(

@@ -5,29 +5,33 @@ It changes no bot: claims that it finds wrong become due, for the scheduler to s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.domain.claim import (
     CLAIM,
+    MAKE,
     MEETING,
     MODE,
     SELF_MANAGED,
     SETTLED_AFTER,
+    UNKNOWN,
     Claim,
     adopted,
     lost,
     orphaned,
 )
+from shared.domain.drift import Drift
 from shared.errors import TransientError
 from shared.recall import RATE_BUDGET, NotFound
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
-    from shared.observability import Log
+    from shared.observability import Log, MetricName
     from shared.recall import RecallBot, RecallClient
     from shared.storage import ClaimStore
 
@@ -35,11 +39,18 @@ PAGES_MAX = 20
 SUSPECTS_MAX = 50
 # Recall may round a time to whole seconds.
 PUNCTUAL = timedelta(minutes=1)
+DRIFT_METRICS: Final[Mapping[Drift, MetricName]] = {
+    Drift.MISSING: "DriftMissing",
+    Drift.ORPHAN: "DriftOrphan",
+    Drift.MISTIMED: "DriftMistimed",
+    Drift.MISCONFIGURED: "DriftMisconfigured",
+    Drift.DUPLICATE: "DriftDuplicate",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What a look came to; `marked` claims are due now or soon.
+    """What a look came to; `marked` claims are due now or soon, `found` counts the drift.
 
     `complete`: the list was read to its end, so that what it lacks was looked for too.
     """
@@ -47,6 +58,18 @@ class Looked:
     bots: int
     marked: int
     complete: bool
+    found: Mapping[Drift, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """One bot or claim as it was found: the class of its drift, and whether it was marked."""
+
+    drift: Drift | None = None
+    marked: bool = False
+
+
+NOTHING: Final = _Spot()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +84,7 @@ class OrphanSweep:
     """Looks at the self-managed bots that join from now on.
 
     `known` says whether any event copy holds the bot of the meeting key: rows may have gone with
-    their calendar.
+    their calendar. `heal`: the classes of drift that are marked; others are only counted.
     """
 
     def __init__(
@@ -73,6 +96,7 @@ class OrphanSweep:
         clock: Callable[[], datetime],
         unique: Callable[[], str],
         log: Log,
+        heal: frozenset[Drift] = frozenset(Drift),
     ) -> None:
         self._recall = recall
         self._claims = claims
@@ -80,6 +104,7 @@ class OrphanSweep:
         self._clock = clock
         self._unique = unique
         self._log = log
+        self._heal = heal
 
     def look(self, *, ahead: timedelta) -> Looked:
         """Compare the bots and claims of the meetings that start within `ahead`.
@@ -92,10 +117,15 @@ class OrphanSweep:
             claim.meeting_key: claim for claim in self._claims.starting(start=now, end=now + ahead)
         }
         listed = self._listed(now, until=now + ahead)
-        marked = sum(self._check_bots(listed.bots, before))
+        spots = list(self._check_bots(listed.bots, before))
         if listed.complete:
-            marked += sum(self._check_claims(list(before.values()), listed.bots))
-        return Looked(bots=len(listed.bots), marked=marked, complete=listed.complete)
+            spots += self._check_claims(list(before.values()), listed.bots)
+        return Looked(
+            bots=len(listed.bots),
+            marked=sum(spot.marked for spot in spots),
+            complete=listed.complete,
+            found=Counter(spot.drift for spot in spots if spot.drift is not None),
+        )
 
     def _listed(self, now: datetime, *, until: datetime) -> _Listed:
         """At most PAGES_MAX pages, as far as the rate budget reaches."""
@@ -117,7 +147,7 @@ class OrphanSweep:
 
     def _check_bots(
         self, bots: Mapping[str, RecallBot], before: Mapping[str, Claim]
-    ) -> Iterator[bool]:
+    ) -> Iterator[_Spot]:
         """Claims are read again: what a listed bot belongs to was stored before or after it."""
         claims = self._claims.get_many(
             key for bot in bots.values() if (key := bot.metadata.get(MEETING))
@@ -130,34 +160,39 @@ class OrphanSweep:
                 steady = before.get(claim.meeting_key) == claim
                 yield self._check_held(bot, claim, steady=steady)
 
-    def _check_held(self, bot: RecallBot, claim: Claim, *, steady: bool) -> bool:
+    def _check_held(self, bot: RecallBot, claim: Claim, *, steady: bool) -> _Spot:
         now = self._clock()
         if not self._known(claim.meeting_key):
-            return self._claims.wake(claim.meeting_key, now=now)
-        if steady and bot.bot_id == claim.bot_id and not _punctual(bot, claim):
-            self._log.count("DriftMistimed")
-            return self._mark(replace(claim, time_doubted=True, due=True, next_attempt=now))
-        return False
+            return self._spot(Drift.ORPHAN, replace(claim, due=True, next_attempt=now))
+        if not steady or bot.bot_id != claim.bot_id:
+            return NOTHING
+        if not _punctual(bot, claim):
+            late = replace(claim, time_doubted=True, due=True, next_attempt=now)
+            return self._spot(Drift.MISTIMED, late)
+        if not _of_its_make(bot, claim):
+            odd = replace(claim, fingerprint=UNKNOWN, due=True, next_attempt=now)
+            return self._spot(Drift.MISCONFIGURED, odd)
+        return NOTHING
 
-    def _claim_stray(self, bot: RecallBot, claim: Claim | None) -> bool:
+    def _claim_stray(self, bot: RecallBot, claim: Claim | None) -> _Spot:
         """A bot that its claim does not know: the answer to its Create was lost, or an orphan.
 
         An orphan has two minutes until it is taken off: another claim may be about to show.
         """
         ours = claim is not None and claim.idempotency_key == bot.metadata.get(CLAIM)
         if claim is not None and ours and claim.bot_id is None and claim.intended_at is not None:
-            return self._mark(adopted(claim, bot_id=bot.bot_id, metadata=bot.metadata))
+            found = adopted(claim, bot_id=bot.bot_id, metadata=bot.metadata)
+            return _Spot(marked=self._mark(found))
         if self._claims.of_bot(bot.bot_id):
-            return False
+            return NOTHING
         now = self._clock()
-        marked = self._mark(orphaned(bot.bot_id, join_at=bot.join_at or now, now=now))
-        if marked:
-            self._log.count("DriftOrphan")
-        return marked
+        stray = orphaned(bot.bot_id, join_at=bot.join_at or now, now=now)
+        beside = claim is not None and claim.bot_id is not None and not claim.releasing
+        return self._spot(Drift.DUPLICATE if beside else Drift.ORPHAN, stray)
 
     def _check_claims(
         self, claims: Sequence[Claim], bots: Mapping[str, RecallBot]
-    ) -> Iterator[bool]:
+    ) -> Iterator[_Spot]:
         suspects = [
             claim for claim in claims if self._is_suspect(claim) and claim.bot_id not in bots
         ]
@@ -174,18 +209,26 @@ class OrphanSweep:
             and claim.start > now + SETTLED_AFTER
         )
 
-    def _check_suspect(self, claim: Claim) -> bool:
+    def _check_suspect(self, claim: Claim) -> _Spot:
         """A list may leave a bot out; only its own page proves that it is gone."""
         now = self._clock()
         try:
             bot = self._recall.get_bot(claim.bot_id or "")
         except NotFound:
-            self._log.count("DriftMissing")
-            return self._mark(lost(claim, idempotency_key=self._unique(), now=now))
+            without = lost(claim, idempotency_key=self._unique(), now=now)
+            return self._spot(Drift.MISSING, without)
         if _punctual(bot, claim):
-            return False
-        self._log.count("DriftMistimed")
-        return self._mark(replace(claim, time_doubted=True, due=True, next_attempt=now))
+            return NOTHING
+        late = replace(claim, time_doubted=True, due=True, next_attempt=now)
+        return self._spot(Drift.MISTIMED, late)
+
+    def _spot(self, drift: Drift, claim: Claim) -> _Spot:
+        """Count the drift, and mark the claim where its class is healed."""
+        healed = drift in self._heal
+        if healed and not self._mark(claim):
+            return NOTHING
+        self._log.count(DRIFT_METRICS[drift])
+        return _Spot(drift, marked=healed)
 
     def _mark(self, claim: Claim) -> bool:
         """False when the claim changed meanwhile, or the orphan is marked already."""
@@ -193,6 +236,14 @@ class OrphanSweep:
             self._claims.save(claim)
             return True
         return False
+
+
+def _of_its_make(bot: RecallBot, claim: Claim) -> bool:
+    """Whether the bot says that it was made as the claim last asked."""
+    return UNKNOWN in {claim.fingerprint, claim.meeting_url} or bot.metadata.get(MAKE) in {
+        None,
+        claim.make,
+    }
 
 
 def _punctual(bot: RecallBot, claim: Claim) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
 from shared.domain.consider import action_for
@@ -14,12 +14,14 @@ from shared.domain.rules import Scheduling
 from shared.errors import CallerError, PermanentError
 from shared.flows.calendars import DELETED_AT_RECALL
 from shared.flows.observe import owed
+from shared.flows.orphans import DRIFT_METRICS
 from shared.recall import NotFound, Refused
 
 if TYPE_CHECKING:
     from shared.domain.calendar import Calendar, RecallCalendar
     from shared.flows.observe import Observer, Seen
-    from shared.observability import Log, MetricName
+    from shared.flows.orphans import Looked
+    from shared.observability import Log
     from shared.queue import Queue
     from shared.recall import EventPage, RecallClient
     from shared.storage import Stores
@@ -34,18 +36,14 @@ OWN_PAGES_MAX = 1_000
 WINDOW_BACK = timedelta(days=1)
 AUDIT = "audit"
 DRIFT = "drift"
-DRIFT_METRICS: Final[Mapping[Drift, MetricName]] = {
-    Drift.MISSING: "DriftMissing",
-    Drift.ORPHAN: "DriftOrphan",
-    Drift.MISTIMED: "DriftMistimed",
-    Drift.MISCONFIGURED: "DriftMisconfigured",
-    Drift.DUPLICATE: "DriftDuplicate",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileTools:
-    """The doors a reconciler works with."""
+    """The doors a reconciler works with.
+
+    `heal`: the classes of drift that it marks for the scheduler; others are only reported.
+    """
 
     recall: RecallClient
     stores: Stores
@@ -55,6 +53,7 @@ class ReconcileTools:
     clock: Callable[[], datetime]
     unique: Callable[[], str]
     log: Log
+    heal: frozenset[Drift] = frozenset(Drift)
 
 
 class Reconciler:
@@ -70,7 +69,7 @@ class Reconciler:
         link: str | None = None
         for _ in range(PREFLIGHT_PAGES_MAX):
             page = self._page(link, start_from=now + PREFLIGHT_FROM, start_to=now + PREFLIGHT_TO)
-            seen = self._tools.observer.take(page, thorough=True)
+            seen = self._tools.observer.take(page, thorough=True, spare=self._only_reported)
             found += len(owed(seen)) + self._forget_lost(seen)
             link = page.next_page
             if link is None:
@@ -82,6 +81,8 @@ class Reconciler:
 
     def _forget_lost(self, seen: Sequence[Seen]) -> int:
         """Rows that name a bot which their claim does not: their turn asks for one again."""
+        if Drift.MISSING not in self._tools.heal:
+            return 0
         stores = self._tools.stores
         own = [
             (item.after.event.event_id, assigned)
@@ -127,13 +128,15 @@ class Reconciler:
             tools.log.warning("audit starts over: its page link has gone stale")
             page = self._page(None, start_from=walk.started_at - WINDOW_BACK)
             walk = Audit(started_at=walk.started_at)
-        seen = tools.observer.take(page)
+        seen = tools.observer.take(page, spare=self._only_reported)
         walk = walk.with_page(len(seen), self._items(seen))
         finished_at = tools.clock() if page.next_page is None else None
         walk = replace(walk, next_page=page.next_page, finished_at=finished_at)
         tools.stores.workspace.put_report(AUDIT, audit_document(walk))
         if finished_at is not None:
-            tools.stores.workspace.put_report(DRIFT, audit_document(walk))
+            healing = sorted(drift.value for drift in tools.heal)
+            report = {**audit_document(walk), "healing": healing, "self_managed": None}
+            tools.stores.workspace.put_report(DRIFT, report)
             tools.log.info("audit finished", events=walk.events, count=sum(walk.counts.values()))
         self._ring_when(len(owed(seen)))
         return walk
@@ -141,10 +144,7 @@ class Reconciler:
     def _items(self, seen: Sequence[Seen]) -> Iterator[AuditItem]:
         """Differences, except those on which work was owed before the audit looked."""
         for item in seen:
-            if not item.after.due or (item.before is not None and item.before.due):
-                continue
-            action = action_for(item.after, item.around)
-            drift = drift_of(item.after, action, now=item.around.now)
+            drift = _drift(item)
             if drift is not None:
                 self._tools.log.count(DRIFT_METRICS[drift])
                 yield AuditItem(
@@ -153,6 +153,21 @@ class Reconciler:
                     event_id=item.after.event.event_id,
                     reason=item.after.decision.reason,
                 )
+
+    def _only_reported(self, item: Seen) -> bool:
+        """A row of a class that is not healed is not even stored: its turn would heal it."""
+        drift = _drift(item)
+        return drift is not None and drift not in self._tools.heal
+
+    def report_own(self, looked: Looked) -> None:
+        """Add what the look at self-managed bots found to the report of the audit."""
+        workspace = self._tools.stores.workspace
+        report = workspace.report(DRIFT)
+        if report is None:
+            return
+        counts = {drift.value: looked.found.get(drift, 0) for drift in Drift}
+        own = {"bots": looked.bots, "complete": looked.complete, "counts": counts}
+        workspace.put_report(DRIFT, {**report, "self_managed": own})
 
     def refresh_calendars(self) -> int:
         """Compare every calendar's state with Recall's list; answers how many were refreshed.
@@ -211,6 +226,13 @@ class Reconciler:
         if found:
             tools = self._tools
             tools.queue.ring_work(now=tools.clock(), unique=tools.unique())
+
+
+def _drift(item: Seen) -> Drift | None:
+    """The class of a difference on which nobody owed work before we looked."""
+    if not item.after.due or (item.before is not None and item.before.due):
+        return None
+    return drift_of(item.after, action_for(item.after, item.around), now=item.around.now)
 
 
 def _differs(ours: Calendar, theirs: RecallCalendar | None) -> bool:

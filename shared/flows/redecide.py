@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.announce import Step, notices
-from shared.domain.consider import Surroundings, reconsidered, woken
+from shared.domain.consider import Surroundings, reconsidered, renewed, woken
 from shared.domain.redecision import Place, Redecision, bots_differ, walked
 from shared.domain.scope import Scope, rules_from, scopes_of
 from shared.flows.observe import Change
@@ -156,7 +156,7 @@ def _step(row: Meeting, around: Surroundings, *, turn: bool) -> Step:
     """The row decided anew; `turn`: what it joins or has may need another bot."""
     after = reconsidered(row, around)
     if turn and (after.decision.join or after.assignment is not None):
-        after = replace(after, due=True, attempts=0, next_attempt=around.now, problem=None)
+        after = renewed(after, now=around.now)
     return Step(before=row, after=after, calendar=around.calendar, now=around.now)
 
 

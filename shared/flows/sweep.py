@@ -12,7 +12,7 @@ from shared.domain.feed import OVERLAP, Feed, OpenSweep, covered, cursor_after, 
 from shared.errors import CallerError, PermanentError, RollcallError, TransientError
 from shared.flows.observe import owed
 from shared.queue import FeedChanged, FeedMessage, Tick, WorkDue
-from shared.recall import NotFound, Refused
+from shared.recall import NotFound, Refused, Unexpected
 
 if TYPE_CHECKING:
     from shared.domain.calendar import Calendar
@@ -161,9 +161,13 @@ class Sweeper:
         link = feed.open.next_page if feed.open else None
         list_started = feed.open.list_started if feed.open else None
         rung = feed.open is not None and (feed.open.rung or bool(bells))
+        seen = {link}
         for _ in range(SWEEP_PAGES_MAX):
             try:
-                page = self._page(link, updated_since=since)
+                page = self._page(link, updated_since=since, seen=seen)
+            except Unexpected:
+                self._forget_link(feed, link)
+                raise
             except (NotFound, Refused) as error:
                 if link is not None:
                     self._start_over(feed)
@@ -177,15 +181,24 @@ class Sweeper:
             if link is None:
                 cursor = cursor_after(list_started)
                 done = replace(feed, cursor=cursor, swept_at=started, open=None)
-                if rung:
-                    self._queue.ring(received_at=self._clock(), reason_id=self._unique())
-                self._stores.workspace.save_feed(done)
+                self._finish(done, rung=rung)
                 self._spare_full_reads(owing, since)
                 return
             rest = OpenSweep(
                 next_page=link, started_at=started, list_started=list_started, rung=rung
             )
         self._stores.workspace.save_feed(replace(feed, cursor=since, open=rest))
+
+    def _finish(self, done: Feed, *, rung: bool) -> None:
+        """A doorbell that rang while the sweep was open gets a sweep of its own."""
+        if rung:
+            self._queue.ring(received_at=self._clock(), reason_id=self._unique())
+        self._stores.workspace.save_feed(done)
+
+    def _forget_link(self, feed: Feed, link: str | None) -> None:
+        """A page link that was kept and is no good would stop every later sweep too."""
+        if feed.open is not None and link == feed.open.next_page:
+            self._stores.workspace.save_feed(replace(feed, open=None))
 
     def _list_refused(self, feed: Feed, bells: Sequence[FeedMessage]) -> None:
         """Recall wants a calendar named in every List: from now on we name them."""
@@ -233,12 +246,20 @@ class Sweeper:
     def _read_in_full(self) -> Iterator[list[Meeting]]:
         """Calendars that the feed does not cover: new mappings, resyncs, changed connections."""
         pages_left = FULL_READ_PAGES_MAX
+        unreadable: Unexpected | None = None
         for calendar in self._owed_reads(self._stores.workspace.feed()):
-            for seen in self._read_calendar(calendar, pages_max=pages_left):
-                pages_left -= 1
-                yield seen
+            try:
+                for seen in self._read_calendar(calendar, pages_max=pages_left):
+                    pages_left -= 1
+                    yield seen
+            except Unexpected as error:
+                # One calendar that Recall lists wrongly must not keep the others waiting.
+                self._log.crash("calendar not read", error, calendar_id=calendar.calendar_id)
+                unreadable = error
             if pages_left <= 0:
-                return
+                break
+        if unreadable is not None:
+            raise unreadable
 
     def _owed_reads(self, feed: Feed) -> list[Calendar]:
         """Without those that the next sweep covers: they wait for it, not for a bell of ours."""
@@ -251,9 +272,14 @@ class Sweeper:
         if calendar.read_since is not None:
             self._stores.calendars.begin_read(calendar.calendar_id)
         link = calendar.read_next or None if calendar.read_since is None else None
+        kept, seen = link, {link}
         for _ in range(pages_max):
             try:
-                page = self._page(link, calendar_id=calendar.calendar_id)
+                page = self._page(link, calendar_id=calendar.calendar_id, seen=seen)
+            except Unexpected:
+                if kept is not None and link == kept:
+                    self._stores.calendars.pause_read(calendar.calendar_id, read_next="")
+                raise
             except (NotFound, Refused):
                 self._give_up_read(calendar.calendar_id, link=link, started=started)
                 return
@@ -278,14 +304,17 @@ class Sweeper:
         *,
         calendar_id: str | None = None,
         updated_since: datetime | None = None,
+        seen: set[str | None],
     ) -> EventPage:
+        """One page; `seen` are the links followed so far, and gets the next one."""
         if link is not None:
             page = self._recall.list_events(next_page=link)
         else:
             page = self._recall.list_events(calendar_id=calendar_id, updated_since=updated_since)
-        if page.next_page is not None and page.next_page == link:
-            message = "Recall's next link leads to the same page again"
-            raise PermanentError("page_loop", message)
+        if page.next_page is not None and page.next_page in seen:
+            message = "Recall's next link leads to a page that was read before"
+            raise Unexpected("page_loop", message)
+        seen.add(page.next_page)
         return page
 
     def _refresh_connecting(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAtt
 from pynamodb.models import Model
 
 from shared.domain.calendar import Platform
+from shared.domain.coverage import Turnout
 from shared.domain.decision import Decision
 from shared.domain.event import Answer, Attendee, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting
@@ -56,7 +57,11 @@ SMALLEST_STEP: Final = timedelta(microseconds=1)
 
 
 class MeetingRow(Model):
-    """`due` exists while work is owed, `waking` with `wake_at`; `version` counts the writes."""
+    """`due` exists while work is owed, `waking` with `wake_at`; `version` counts the writes.
+
+    `set_aside` exists while a refused row waits for somebody, `day` (UTC, of the start) where a
+    bot is wanted.
+    """
 
     event_id = UnicodeAttribute(hash_key=True)
     calendar_id = UnicodeAttribute()
@@ -65,6 +70,7 @@ class MeetingRow(Model):
     meeting_key = UnicodeAttribute(null=True)
     keyed_at = MomentAttribute(null=True)
     shared = UnicodeAttribute(null=True)
+    day = UnicodeAttribute(null=True)
     start_time = MomentAttribute()
     end_time = MomentAttribute()
     event = MapOf()
@@ -84,6 +90,9 @@ class MeetingRow(Model):
     wake_at = MomentAttribute(null=True)
     look_at = MomentAttribute(null=True)
     problem = UnicodeAttribute(null=True)
+    problem_detail = UnicodeAttribute(null=True)
+    problem_at = MomentAttribute(null=True)
+    set_aside = UnicodeAttribute(null=True)
     setback = UnicodeAttribute(null=True)
     version = NumberAttribute()
     expires_at = EpochAttribute()
@@ -208,6 +217,41 @@ class MeetingStore:
         met = [MeetingRow.shared.set(YES)] if shared else []
         return self._touch(event_id, [*_due_at(now), *met]) is not None
 
+    def set_aside(
+        self,
+        *,
+        since: datetime,
+        reason: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Meeting]:
+        """Refused meetings that nobody has had tried again, by start from `since` on.
+
+        The index only hints: a page may hold fewer rows, even none, and have a successor.
+        """
+        selection = Selection(
+            index="by_set_aside",
+            value=YES,
+            within=MeetingRow.start_time >= since,
+            matching=None if reason is None else MeetingRow.problem == reason,
+        )
+        page = self._table.select(selection, limit=limit, cursor=cursor)
+        found = self.get_many(hint.event_id for hint in page.items).values()
+        rows = sorted((row for row in found if row.set_aside), key=_nearness)
+        return Page(items=tuple(rows), next_cursor=page.next_cursor)
+
+    def replay(self, event_id: str, *, now: datetime) -> bool:
+        """Makes a meeting that was set aside due at once; False when it is not, or is gone."""
+        waiting = MeetingRow.set_aside.exists()
+        return self._touch(event_id, _due_at(now), condition=waiting) is not None
+
+    def wanted_on(self, day: date, *, cursor: str | None = None, limit: int = 50) -> Page[Turnout]:
+        """The copies that start on a UTC day and want, or wanted, a bot; from the index alone."""
+        selection = Selection(index="by_day", value=day.isoformat())
+        page = self._table.select(selection, limit=limit, cursor=cursor)
+        items = tuple(_turnout(row) for row in page.items)
+        return Page(items=items, next_cursor=page.next_cursor)
+
     def forget_bot(self, event_id: str, *, now: datetime) -> bool:
         """Takes the assignment away and makes the meeting due; False when it is gone."""
         return self._touch(event_id, [*_due_at(now), MeetingRow.assignment.remove()]) is not None
@@ -218,11 +262,14 @@ class MeetingStore:
     def _hints(self, selection: Selection, *, limit: int) -> list[str]:
         return [hint.event_id for hint in self._table.select(selection, limit=limit).items]
 
-    def _touch(self, event_id: str, actions: list[Action]) -> MeetingRow | None:
+    def _touch(
+        self, event_id: str, actions: list[Action], *, condition: Condition | None = None
+    ) -> MeetingRow | None:
         """Raises the version too, so that a save based on an older reading fails."""
         counted = [*actions, MeetingRow.version.set(MeetingRow.version + 1)]
+        held = MeetingRow.event_id.exists() if condition is None else condition
         try:
-            return self._table.update(event_id, counted, condition=MeetingRow.event_id.exists())
+            return self._table.update(event_id, counted, condition=held)
         except Conflict:
             return None
 
@@ -234,7 +281,11 @@ def _unchanged(meeting: Meeting) -> Condition:
 
 
 def _due_at(now: datetime) -> list[Action]:
-    return [MeetingRow.due.set(DUE), MeetingRow.next_attempt.set(now)]
+    return [
+        MeetingRow.due.set(DUE),
+        MeetingRow.next_attempt.set(now),
+        MeetingRow.set_aside.remove(),
+    ]
 
 
 def _is_due(meeting: Meeting, *, now: datetime) -> bool:
@@ -266,6 +317,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         meeting_key=meeting.meeting_key,
         keyed_at=meeting.keyed_at,
         shared=YES if meeting.shared else None,
+        day=event.start.astimezone(UTC).date().isoformat() if meeting.wanted else None,
         start_time=event.start,
         end_time=event.end,
         event=_event_map(event),
@@ -285,6 +337,9 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         wake_at=meeting.wake_at,
         look_at=meeting.look_at,
         problem=meeting.problem,
+        problem_detail=meeting.problem_detail,
+        problem_at=meeting.problem_at,
+        set_aside=YES if meeting.set_aside else None,
         setback=meeting.setback,
         version=version,
         expires_at=meeting.expires_at,
@@ -303,6 +358,14 @@ def _is_vital(attendee: Attendee, *, event: Event) -> bool:
     return attendee.is_owner or attendee.email == event.organizer_email
 
 
+def _turnout(row: MeetingRow) -> Turnout:
+    return Turnout(
+        meeting=row.meeting_key or row.event_id,
+        end=row.end_time,
+        assignment=_assignment(row.assignment) if row.assignment else None,
+    )
+
+
 def _meeting(row: MeetingRow) -> Meeting:
     return Meeting(
         event=_event(row),
@@ -316,6 +379,7 @@ def _meeting(row: MeetingRow) -> Meeting:
         meeting_key=row.meeting_key,
         keyed_at=row.keyed_at,
         shared=row.shared == YES,
+        wanted=row.day is not None,
         released=frozenset(row.released or ()),
         leaving=tuple(sorted(row.leaving or ())),
         due=row.due == DUE,
@@ -324,6 +388,8 @@ def _meeting(row: MeetingRow) -> Meeting:
         wake_at=row.wake_at,
         look_at=row.look_at,
         problem=row.problem,
+        problem_detail=row.problem_detail,
+        problem_at=row.problem_at,
         setback=row.setback,
         version=int(row.version),
     )

@@ -93,6 +93,18 @@ MEETINGS = Schema(
             projection=("next_attempt",),
         ),
         Index(name="by_wake", hash_key="waking", range_key="wake_at", projection=KEYS_ONLY),
+        Index(
+            name="by_set_aside",
+            hash_key="set_aside",
+            range_key="start_time",
+            projection=("problem",),
+        ),
+        Index(
+            name="by_day",
+            hash_key="day",
+            range_key="start_time",
+            projection=("end_time", "meeting_key", "assignment"),
+        ),
     ),
     expires="expires_at",
 )

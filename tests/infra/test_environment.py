@@ -12,6 +12,7 @@ import pytest
 
 from functions.authorizer import app as authorizer
 from functions.calendars import app as calendars
+from functions.console import app as console
 from functions.oauth import app as oauth
 from functions.reconciler import app as reconciler
 from functions.scheduler import app as scheduler
@@ -57,6 +58,7 @@ COMPOSED: dict[str, Callable[[Read], object]] = {
     "CalendarsFunction": lambda read: calendars.compose(
         read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),
+    "ConsoleFunction": lambda read: console.compose(read, client=_client, clock=_clock),
     "OauthFunction": lambda read: oauth.compose(
         read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),

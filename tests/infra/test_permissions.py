@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -19,6 +20,7 @@ from infra.local.emulators.recall.switches import Switches
 from shared.domain.claim import Wanted
 from shared.domain.erasure import Erasure
 from shared.domain.meeting import Override
+from shared.domain.message import WorkDue, encode
 from shared.domain.rules import BotSettings, Choice, Scheduling
 from shared.domain.scope import Scope
 from shared.domain.series import Series
@@ -28,9 +30,10 @@ from shared.flows.rules import RulesDoors, RulesPut, put_rules
 from shared.observability import Log
 from shared.storage import settings
 from tests.connect_stage import ADA, GOOGLE, OUTLOOK
+from tests.console import let_in
 from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
-from tests.infra.watched import WatchedStack, WatchedStage
+from tests.infra.watched import WatchedConsole, WatchedStack, WatchedStage
 from tests.integration.storage_values import session
 from tests.integration.test_calendars_api import meeting
 from tests.stack import START
@@ -69,6 +72,7 @@ def made() -> dict[str, set[Permission]]:
     [
         "AuthorizerFunction",
         "CalendarsFunction",
+        "ConsoleFunction",
         "OauthFunction",
         "ReconcilerFunction",
         "SchedulerFunction",
@@ -100,6 +104,14 @@ def keys_are_looked_up(watch: Watch) -> None:
     with watch.acting("AuthorizerFunction", environment):
         answer = authorizer.authorize(event, authorizer.compose(environment))
     assert answer == {"isAuthorized": False}
+
+
+def operators_look_around(watch: Watch) -> None:
+    stack = WatchedStack(watch)
+    let_in(stack.stores.api_keys, now=START)
+    browser = WatchedConsole(stack, watch)
+    assert browser.sign_in().status == 303
+    assert browser.get("/console").status == 200
 
 
 def bots_without_events_are_claimed(watch: Watch) -> None:
@@ -223,7 +235,7 @@ def the_world_differs_from_what_we_know(watch: Watch) -> None:
     stack.lose_webhooks = True
     _add(owner, "Added in silence", start=START + timedelta(minutes=21), link=MEET[:-1] + "u")
     stack.run(2)
-    stack.reconcile("calendars", "audit", "preflight", "audit")
+    stack.reconcile("calendars", "audit", "preflight", "audit", "coverage")
 
 
 def a_host_uses_every_route(watch: Watch) -> None:
@@ -242,6 +254,7 @@ def a_host_uses_every_route(watch: Watch) -> None:
     assert stage.call("PATCH", path, {"metadata": {"a": "b"}}).status == 200
     assert stage.call("PATCH", path, {"oauth_refresh_token": stage.token()}).status == 200
     assert stage.call("PATCH", path, {"entity_id": "u_2"}).status == 200
+    _repair(stage, path, calendar_id)
     _share(stage, calendar_id)
     assert stage.call("DELETE", path).status == 204
     assert stage.call("DELETE", "/v1/entities/default/u_1").status == 202
@@ -385,6 +398,7 @@ def _reconciler_refreshes(stage: WatchedStage, _: str) -> None:
 
 SCENARIOS: list[Callable[[Watch], None]] = [
     keys_are_looked_up,
+    operators_look_around,
     bots_follow_their_meetings,
     bots_without_events_are_claimed,
     bots_report_what_they_do,
@@ -432,6 +446,27 @@ def _change_minds(stage: WatchedStage, path: str, calendar_id: str) -> None:
         wanted = {"choice": "off", "scope": scope}
         assert stage.call("PUT", f"{path}/meetings/e1/override", wanted).status == 200
     assert stage.call("GET", f"{path}/meetings").status == 200
+
+
+def _repair(stage: WatchedStage, path: str, calendar_id: str) -> None:
+    refused = replace(meeting(calendar_id, "e1"), problem="recall_blocked")
+    stage.stores.meetings.delete("e1")
+    stage.stores.meetings.save(refused)
+    for number, body in enumerate(("{}", encode(WorkDue(received_at=stage.clock.now())))):
+        boto3.client("sqs", region_name=REGION).send_message(
+            QueueUrl=stage.environment["DEAD_LETTER_QUEUE_URL"],
+            MessageBody=body,
+            MessageGroupId=f"group-{number}",
+        )
+    for method, route, status in (
+        ("GET", "/v1/meetings/set-aside", 200),
+        ("POST", "/v1/meetings/set-aside/replay", 202),
+        ("POST", f"{path}/meetings/e1/replay", 202),
+        ("GET", "/v1/dead-letters", 200),
+        ("POST", "/v1/dead-letters/redrive", 200),
+        ("DELETE", "/v1/dead-letters/none", 404),
+    ):
+        assert stage.call(method, route).status == status
 
 
 def _meet(stage: WatchedStage, calendar_id: str) -> None:

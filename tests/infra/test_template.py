@@ -14,6 +14,10 @@ from shared.storage.tables import SCHEMAS
 from tests.infra.template import Template, referred
 
 PUBLIC_ROUTES = {
+    "GET /console",
+    "GET /console/{path+}",
+    "POST /console/{path+}",
+    "GET /pages/{file}",
     "GET /connect/{token}",
     "GET /oauth/{platform}/callback",
     "GET /health",
@@ -30,6 +34,12 @@ API_ROUTES = {
     "POST /v1/calendars/{calendar_id}/resync",
     "GET /v1/calendars/{calendar_id}/meetings",
     "PUT /v1/calendars/{calendar_id}/meetings/{event_id}/override",
+    "POST /v1/calendars/{calendar_id}/meetings/{event_id}/replay",
+    "GET /v1/meetings/set-aside",
+    "POST /v1/meetings/set-aside/replay",
+    "GET /v1/dead-letters",
+    "POST /v1/dead-letters/redrive",
+    "DELETE /v1/dead-letters/{message_id}",
     "GET /v1/rules/{scope}",
     "PUT /v1/rules/{scope}",
     "GET /v1/rules/{scope}/versions",
@@ -203,6 +213,7 @@ def test_the_reconciler_is_woken_for_each_task(template: Template) -> None:
         "preflight": "rate(5 minutes)",
         "calendars": "rate(15 minutes)",
         "audit": "rate(5 minutes)",
+        "coverage": "rate(15 minutes)",
     }
 
 

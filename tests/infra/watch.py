@@ -103,7 +103,8 @@ def _touched(params: dict[str, Any], environment: Mapping[str, str]) -> Iterator
             for entry in entries:
                 yield _variable("BUS_NAME", entry["EventBusName"], environment)
         case {"QueueUrl": str(name)}:
-            yield _variable("QUEUE_URL", name, environment)
+            dead = environment.get("DEAD_LETTER_QUEUE_URL") == name
+            yield "DEAD_LETTER_QUEUE_URL" if dead else _variable("QUEUE_URL", name, environment)
         case {"SecretId": str(name)}:
             yield _variable("SECRET_ID", name, environment)
         case {"KeyId": str(name)}:

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 
+from functions.console import app as console
 from functions.reconciler import app as reconciler
 from functions.scheduler import app as scheduler
 from infra.local.emulators.http import WorldAdapter
@@ -16,6 +17,7 @@ from infra.local.emulators.recall.webhooks import Delivery
 from shared.queue import CalendarUpdate
 from shared.recall import new_session
 from tests.connect_stage import Answer, Browser, Stage
+from tests.console import ConsoleBrowser
 from tests.infra.watch import Watch, answered_by
 from tests.stack import RECALL, Stack
 from tests.tables import REGION
@@ -120,3 +122,19 @@ class WatchedBrowser(Browser):
     def get(self, url: str, **headers: str) -> Answer:
         with self._watch.acting("OauthFunction", self._stage.environment):
             return super().get(url, **headers)
+
+
+class WatchedConsole(ConsoleBrowser):
+    """An operator's browser beside a stack."""
+
+    def __init__(self, stack: WatchedStack, watch: Watch) -> None:
+        self._watch = watch
+        more = {"API_KEYS_TABLE": str(stack.tables.api_keys), "PUBLIC_URL": "https://r.example"}
+        self._environment = stack.environment | more
+        super().__init__(
+            console.compose(self._environment, client=stack._client, clock=stack.clock.now)
+        )
+
+    def _ask(self, method: str, url: str, **how: Any) -> Answer:
+        with self._watch.acting("ConsoleFunction", self._environment):
+            return super()._ask(method, url, **how)

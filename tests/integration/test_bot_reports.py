@@ -288,3 +288,31 @@ def test_a_meeting_that_nobody_wants_is_not_missed(scene: Scene) -> None:
     scene.report("fatal", sub_code="meeting_locked")
     scene.stack.run()
     assert ["fatal"] == scene.told()
+
+
+# Who was in, for the count of the day.
+
+
+def test_a_bot_that_was_not_let_in_is_remembered_as_missed(scene: Scene) -> None:
+    scene.report("in_waiting_room")
+    scene.stack.run(1)
+    for code, sub_code in (("call_ended", "timeout_exceeded_waiting_room"), ("done", None)):
+        scene.report(code, sub_code=sub_code)
+        scene.stack.run(1)
+    row = scene.stack.stores.meetings.get(scene.row.event.event_id)
+    assert row is not None
+    assert ("done", "bot_not_admitted", "timeout_exceeded_waiting_room") == (
+        assigned(row).state,
+        assigned(row).missed,
+        assigned(row).missed_detail,
+    )
+
+
+def test_a_bot_that_comes_after_all_is_missed_no_more(scene: Scene) -> None:
+    absent = replace(scene.assignment, state="absent", missed="bot_not_joined")
+    scene.put(assignment=absent)
+    scene.report("in_call_recording")
+    scene.stack.run(1)
+    row = scene.stack.stores.meetings.get(scene.row.event.event_id)
+    assert row is not None
+    assert ("in_call_recording", None) == (assigned(row).state, assigned(row).missed)

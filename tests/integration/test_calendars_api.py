@@ -635,6 +635,13 @@ def test_deleting_an_outlook_calendar_asks_nobody_to_revoke(stage):
 # Meetings.
 
 
+def test_a_window_may_start_at_the_end_of_time(stage):
+    calendar_id = stage.add().json["calendar_id"]
+    for name, text in (("from", "9999-12-31T23:59:59Z"), ("from", "0001-01-01T00:00:00Z")):
+        answer = stage.call("GET", f"/v1/calendars/{calendar_id}/meetings", query={name: text})
+        assert (answer.status, answer.json["items"]) == (200, [])
+
+
 def test_meetings_of_the_window_with_page_and_override(stage):
     calendar_id = connected(stage)
     for number in range(3):
@@ -754,4 +761,8 @@ def test_status_and_drift(stage):
     none = stage.call("GET", "/v1/drift")
     assert (none.status, none.json["code"]) == (404, "no_audit_yet")
     stage.stores.workspace.put_report("drift", {"missing": []})
-    assert stage.call("GET", "/v1/drift").json == {"missing": []}
+    answer = stage.call("GET", "/v1/drift").json
+    nothing = {"should_have_joined": 0, "joined": 0, "missed": 0, "ratio": None}
+    empty = {"today": nothing, "last_day": nothing, "last_7_days": nothing}
+    assert answer == {"missing": [], "coverage": {"counted_at": None, **empty}}
+    assert answer["coverage"] == status["coverage"]

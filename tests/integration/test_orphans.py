@@ -15,6 +15,7 @@ from infra.local.emulators.http import Fault, FaultKind, Request
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.claim import SELF_MANAGED as MODE
 from shared.domain.claim import SETTLED_AFTER, bot_metadata
+from shared.domain.drift import Drift
 from shared.errors import TransientError
 from shared.flows.orphans import Looked, OrphanSweep
 from shared.observability import Log
@@ -193,7 +194,8 @@ def test_an_unfinished_list_proves_no_loss(scene: Watched) -> None:
             raise TransientError("rate_budget", "used up", retry_after=30)
 
     scene.budget.spend = spend  # type: ignore[method-assign]
-    assert Looked(bots=1, marked=1, complete=False) == scene.look()
+    found = {Drift.DUPLICATE: 1}
+    assert Looked(bots=1, marked=1, complete=False, found=found) == scene.look()
     claim = scene.claims.get(KEY)
     assert claim is not None
     assert claim.bot_id is not None

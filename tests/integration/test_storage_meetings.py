@@ -386,3 +386,72 @@ def test_a_row_too_large_is_an_operators_matter(stores: Stores) -> None:
         stores.meetings.save(huge)
 
     assert caught.value.code == "storage_refused"
+
+
+# What was refused, and what is counted.
+
+
+def test_what_is_set_aside_is_listed_by_start_and_reason(stores: Stores) -> None:
+    for number, problem in enumerate(("recall_refused", "recall_blocked", "recall_refused")):
+        row = meeting(f"event-{number}", at=NOW + (3 - number) * HOUR, problem=problem)
+        stores.meetings.save(row)
+    stores.meetings.save(meeting("sound"))
+    stores.meetings.save(meeting("owed", problem="recall_refused", due=True))
+
+    def listed(**which: str) -> list[str]:
+        page = stores.meetings.set_aside(since=NOW, **which)
+        return [row.event.event_id for row in page.items]
+
+    assert listed() == ["event-2", "event-1", "event-0"]
+    assert listed(reason="recall_refused") == ["event-2", "event-0"]
+    later = stores.meetings.set_aside(since=NOW + 2 * HOUR)
+    assert [row.event.event_id for row in later.items] == ["event-1", "event-0"]
+
+
+def test_a_replay_makes_due_what_was_set_aside_and_nothing_else(stores: Stores) -> None:
+    aside = meeting("aside", problem="recall_refused", problem_detail="code", problem_at=NOW)
+    stores.meetings.save(aside)
+    stores.meetings.save(meeting("sound"))
+
+    answers = [stores.meetings.replay(name, now=NOW) for name in ("aside", "aside", "sound", "no")]
+
+    assert answers == [True, False, False, False]
+    row = stores.meetings.get("aside")
+    assert row is not None
+    assert (row.due, row.problem, row.problem_detail, row.version) == (
+        True,
+        "recall_refused",
+        "code",
+        2,
+    )
+    assert stores.meetings.set_aside(since=NOW).items == ()
+
+
+def test_whatever_makes_a_row_due_takes_it_off_the_list(stores: Stores) -> None:
+    stores.meetings.save(meeting(problem="recall_refused"))
+
+    assert stores.meetings.wake("event-1", now=NOW)
+
+    assert stores.meetings.set_aside(since=NOW).items == ()
+    assert not stores.meetings.replay("event-1", now=NOW)
+
+
+def test_the_copies_that_want_a_bot_are_found_by_their_utc_day(stores: Stores) -> None:
+    zone = timezone(timedelta(hours=9))
+    late = NOW.replace(hour=23, minute=30)
+    bot = Assignment(bot_id="b", deduplication_key="k", fingerprint="f", join_at=NOW, state="done")
+    stores.meetings.save(meeting("own", wanted=True, assignment=bot, meeting_key="key"))
+    stores.meetings.save(meeting("late", at=late.astimezone(zone), wanted=True))
+    stores.meetings.save(meeting("unwanted"))
+    stores.meetings.save(meeting("tomorrow", at=NOW + 24 * HOUR, wanted=True))
+
+    page = stores.meetings.wanted_on(NOW.date())
+
+    assert [(each.meeting, each.assignment) for each in page.items] == [
+        ("key", bot),
+        ("late", None),
+    ]
+    assert [each.end for each in page.items] == [NOW + 2 * HOUR, late + HOUR]
+    row = stores.meetings.get("own")
+    assert row is not None
+    assert row.wanted

@@ -138,6 +138,11 @@ def hostile_events():
     yield "wrong secret", gateway_event(ROUTE, headers=wrong, body=body)
     yield "other body", gateway_event(ROUTE, headers=good, body=body + b" ")
     yield "no base64", {**gateway_event(ROUTE, headers=good), "body": "%é", "isBase64Encoded": True}
+    signed_nothing = headers(b"", now=datetime.now(UTC))
+    yield (
+        "no base64, signed empty",
+        {**gateway_event(ROUTE, headers=signed_nothing), "body": "%", "isBase64Encoded": True},
+    )
     yield "lone surrogate", {**gateway_event(ROUTE, headers=good), "body": "\ud800"}
     yield "large", gateway_event(ROUTE, body=b"x" * 1_000_000)
     for index, text in enumerate(["v1", "v1,", ",", "v1,é", "v1,A", "v1,a,b", " "]):

@@ -50,7 +50,9 @@ class Sqs:
             "GetQueueAttributes", lambda: self._queue.get_queue_attributes(**given)
         )
 
-    def _through(self, operation: str, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _through(
+        self, operation: str, effect: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
         failure = aws_failure(operation, code="ServiceUnavailable")
         return self._process.through("sqs", operation, effect, failure=failure)
 

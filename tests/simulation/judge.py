@@ -36,11 +36,8 @@ class Judge:
 
     def look(self) -> None:
         """After whatever Recall did for us: the statements that never bend."""
-        shape = tuple(
-            (bot.id, bot.state, bot.deleted, bot.join_at, *sorted(bot.events))
-            for bot in self._world.recall.bots.values()
-            if bot.live
-        )
+        shape = tuple((bot.id, bot.state, bot.deleted, bot.join_at, *sorted(bot.events))
+                      for bot in self._world.recall.bots.values() if bot.live)
         if shape == self._bots_seen:
             return
         self._bots_seen = shape

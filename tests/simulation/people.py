@@ -303,7 +303,8 @@ class Cast:
         guests = [each for each in OUTSIDERS if self.chance.random() < 0.5]
         self.world.tell(f"a meeting with {len(copies)} copies has the guests {len(guests)}")
         return [
-            partial(_on, account, "set_attendees", event_id, guests) for account, event_id in copies
+            partial(_on, account, "set_attendees", event_id, guests)
+            for account, event_id in copies
         ]
 
     def transfer(self) -> None:
@@ -312,9 +313,7 @@ class Cast:
             (one, other)
             for one in self.people
             for other in self.people
-            if one is not other
-            and one.platform == other.platform
-            and one.account.events
+            if one is not other and one.platform == other.platform and one.account.events
             and one.tenant_id == other.tenant_id
         ]
         if pairs:
@@ -397,6 +396,7 @@ class Cast:
             return
         self.rules[scope] = document
         self.dedupe_changed = self.dedupe_changed or "dedupe" in document
+
 
     def rotate(self) -> None:
         """An operator changes the webhook secret: first both are known here, then one at Recall."""

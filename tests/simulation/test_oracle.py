@@ -964,6 +964,25 @@ def test_who_leaves_a_running_call(changes: dict[str, Any], expected: list[str])
     assert expected == kinds(at_rest(replace(facts, bots=(inside,))))
 
 
+def test_an_answer_ends_a_call_unless_the_rules_changed() -> None:
+    raw = DECLINED.shown["raw"]
+    facts = world(copy(start=NOW - HOUR / 2, raw=raw))
+    inside = bot(join_at=NOW - HOUR / 2, state="in_call")
+    facts = replace(facts, bots=(inside,))
+    assert ["overstayed"] == kinds(at_rest(facts))
+    assert [] == at_rest(replace(facts, disturbed_at=NOW - HOUR / 4))
+
+
+def test_a_direct_bot_is_known_by_its_place() -> None:
+    facts = ruled(scheduling="self_managed")
+    old = bot(direct=True, event_ids=("gone",))
+    assert [] == at_rest(replace(facts, bots=(old,)))
+    stray = replace(old, join_at=START + HOUR)
+    assert ["missing", "orphan"] == kinds(at_rest(replace(facts, bots=(stray,))))
+    stranger = replace(old, tenant_id="globex")
+    assert ["missing", "orphan"] == kinds(at_rest(replace(facts, bots=(stranger,))))
+
+
 def test_a_bot_in_its_call_stays_when_the_event_moves_on() -> None:
     facts = world(copy(start=START))
     inside = bot("b0", join_at=NOW - HOUR / 2, state="in_call")

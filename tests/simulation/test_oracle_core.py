@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -49,6 +52,18 @@ def agree(seed: int) -> Counter[str]:
         assert mine[event_id] == answer, f"seed {seed}, core {answer}\n{explain(facts, event_id)}"
     assert owners == core_owners, f"seed {seed}"
     return Counter(reason for _, own, _, final in core.values() for reason in (own, final))
+
+
+def test_the_oracle_knows_nothing_of_the_project() -> None:
+    imported = set()
+    for source in Path(__file__).with_name("oracle").glob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module or "")
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+    outside = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert all(name.startswith("tests.simulation.oracle.") for name in outside)
 
 
 def test_they_agree_and_no_reason_is_left_out() -> None:

@@ -65,7 +65,7 @@ MUTANTS = [
     ("rooms", '.replace("-", "")\n    if len', '.replace("+", "")\n    if len'),
     ("checks", 'bot.state != "over"', "True"),
     ("checks", "_minute(bot.join_at) == _minute(wish.start)", "True"),
-    ("checks", "if len(tenants := _tenants(world, bot)) > 1", "if False"),
+    ("checks", "if len(tenants := _tenants(bot, events)) > 1", "if False"),
     ("checks", "if wish is None or not meeting.settled:", "if wish is None:"),
     ("checks", "if right:", "if served:"),
     ("checks", "+ IN_FLIGHT", ""),

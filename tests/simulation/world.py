@@ -421,7 +421,9 @@ class World:
             event["body"] = json.dumps(body)
         process = self.process("calendars")
         try:
-            return Answer(process.serve(lambda: process.service[1].resolve(event, Context())))
+            return Answer(
+                process.serve(lambda: process.service[1].resolve(event, Context()))
+            )
         except Killed:
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.config import flag, listed, require
+from shared.config import chosen, flag, listed, require
 from shared.errors import PermanentError
 
 
@@ -31,3 +31,24 @@ def test_a_flag_is_never_guessed():
 def test_lists():
     assert listed({"L": "a, b,,"}, "L") == ("a", "b")
     assert listed({}, "L") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("all", {"a", "b"}),
+        ("", {"a", "b"}),
+        ("none", set()),
+        ("b", {"b"}),
+        ("a, b", {"a", "b"}),
+    ],
+)
+def test_choices(text, value):
+    assert chosen({"C": text}, "C", known=["a", "b"]) == value
+
+
+@pytest.mark.parametrize("text", ["c", "a,c", "all,a", "none,a", "A"])
+def test_a_choice_is_never_guessed(text):
+    with pytest.raises(PermanentError, match="C must be all, none, or a list of a, b") as caught:
+        chosen({"C": text}, "C", known=["b", "a"])
+    assert caught.value.code == "settings_invalid"

@@ -26,7 +26,7 @@ from shared.domain.consider import (
 from shared.domain.event import Event, EventBot, ListedEvent
 from shared.domain.meeting import Meeting, Override
 from shared.domain.plan import Schedule, Unschedule
-from shared.domain.rules import Base, BotSettings, Choice, Rules
+from shared.domain.rules import Base, BotSettings, Choice, Mode, Rules
 from shared.domain.series import Words
 from tests.unit import core_values
 from tests.unit.core_values import (
@@ -105,6 +105,43 @@ def test_changed_facts_end_a_wait_and_a_refusal() -> None:
     assert (False, "recall_refused") == (same.due, same.problem)
     other = seen(set_aside, listed(title="Again"))
     assert (True, None) == (other.due, other.problem)
+
+
+def test_a_refusal_is_remembered_with_its_moment_and_detail() -> None:
+    row = refused(served(), "recall_refused", now=NOW, detail="invalid_link")
+    assert ("recall_refused", "invalid_link", NOW) == (
+        row.problem,
+        row.problem_detail,
+        row.problem_at,
+    )
+    other = seen(replace(row, version=2), listed(title="Renamed"))
+    assert (None, None, None) == (other.problem, other.problem_detail, other.problem_at)
+
+
+@pytest.mark.parametrize(
+    ("mode", "join", "wanted"),
+    [(Mode.LIVE, True, True), (Mode.LIVE, False, False), (Mode.PREVIEW, True, False)],
+)
+def test_a_bot_is_wanted_where_the_vote_says_so_and_the_rules_are_live(
+    mode: Mode, join: bool, wanted: bool
+) -> None:
+    facts = {} if join else {"cancelled": True}
+    row = seen(None, listed(**facts), around(rules=Rules(mode=mode)))
+    assert wanted is row.wanted
+
+
+def test_after_the_end_what_was_wanted_stands() -> None:
+    row = replace(served(), version=3)
+    over = around(now=row.event.end)
+    assert seen(row, listed(bot(), cancelled=True), over).wanted
+    assert not seen(replace(row, wanted=False), listed(bot()), over).wanted
+
+
+def test_a_meeting_moved_into_the_past_is_wanted_no_more() -> None:
+    row = replace(served(), version=3)
+    past = listed(bot(), start=NOW - 3 * HOUR)
+    assert past.event.end <= NOW
+    assert not seen(row, past).wanted
 
 
 def test_a_row_set_aside_is_not_woken_by_the_time() -> None:

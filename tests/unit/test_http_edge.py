@@ -93,6 +93,7 @@ def test_a_good_body_is_read(call, is_base64):
         (b'{"count": NaN}', "body_invalid", "count"),
         (b'{"count": null}', "body_invalid", "count"),
         (b'{"count": 2, "color": "red"}', "body_invalid", "color"),
+        (b'{"count": 2, "": 1}', "body_invalid", ""),
         (b'{"count": 2, "tags": {"a": 1}}', "body_invalid", "tags.a"),
         (b'{"count": 2, "inner": {"name": "n", "x": 1}}', "body_invalid", "inner.x"),
     ],

@@ -138,8 +138,16 @@ def test_the_library_agrees_on_any_body(body):
     assert (verdict(body, sent) is not None) is library_says(body, sent)
 
 
+@pytest.mark.parametrize("write", [str.title, str.upper])
+@pytest.mark.parametrize("family", ["svix", "webhook"])
+def test_the_names_of_headers_know_no_case(family, write):
+    sent = {write(name): value for name, value in headers(BODY, family=family).items()}
+    assert verdict(sent=sent) == "msg_1"
+
+
 @pytest.mark.parametrize(
-    "timestamp", [STAMP + ".0", STAMP + ".5", f" {STAMP}", STAMP[:-3] + "_" + STAMP[-3:]]
+    "timestamp",
+    [STAMP + ".0", STAMP + ".5", f" {STAMP}", STAMP[:-3] + "_" + STAMP[-3:], "0" + STAMP],
 )
 def test_only_the_timestamp_is_judged_more_strictly_than_by_the_library(timestamp):
     """The library reads a float and signs its whole seconds."""

@@ -11,16 +11,23 @@ from tests.simulation.oracle.rooms import room_of
 # A run may have read a row before the word, and act on it until its function's time is out.
 IN_FLIGHT = timedelta(minutes=2)
 # Reasons that take a bot out of its call, too; a changed rule does not.
-LEAVING = ("denied.", "override.off", "vote.denied", "vote.veto", "rsvp")
-LEAVING_GONE = ("ineligible.deleted", "ineligible.cancelled")
+LEAVING = (
+    "denied.",
+    "override.off",
+    "vote.denied",
+    "vote.veto",
+    "ineligible.deleted",
+    "ineligible.cancelled",
+)
 
 
 def at_rest(world: WorldFacts) -> list[str]:
     """Everything heard, everything done, nothing failing: what is wrong, one line each."""
     meetings = wanted(world)
-    by_event = {one.event_id: meeting for meeting in meetings for one in meeting.copies}
     found = [line for meeting in meetings for line in _meeting_at_rest(world, meeting)]
-    found += [line for bot in _live(world) for line in _bot_at_rest(bot, by_event)]
+    for bot in _live(world):
+        served = [meeting for meeting in meetings if _serves(bot, meeting)]
+        found += _overstayed(world, bot, served) if bot.state == "in_call" else _idle(bot, served)
     return found + _doubles(world, waiting=True) + _shared(world) + _against_words(world)
 
 
@@ -37,18 +44,25 @@ def _meeting_at_rest(world: WorldFacts, meeting: MeetingFact) -> list[str]:
     wish = meeting.bot
     if wish is None or not meeting.settled:
         return []
-    events = {one.event_id for one in meeting.copies}
     begun = wish.start <= world.now
     there = [
         bot
         for bot in world.bots
-        if events & set(bot.event_ids) and _is_at(bot, wish) and (begun or bot.state != "over")
+        if _serves(bot, meeting) and _is_at(bot, wish) and (begun or bot.state != "over")
     ]
     if not there:
         return [f"missing: {_name(meeting)} has no bot"]
     if begun:
         return []
     return [line for bot in there for line in _wrong(bot, wish)]
+
+
+def _serves(bot: BotFact, meeting: MeetingFact) -> bool:
+    """By the events that name it; a direct bot also by its place, for its metadata may be old."""
+    if any(one.event_id in bot.event_ids for one in meeting.copies):
+        return True
+    here = bot.direct and bot.tenant_id == meeting.key.tenant_id
+    return here and meeting.bot is not None and _is_at(bot, meeting.bot)
 
 
 def _is_at(bot: BotFact, wish: BotWish) -> bool:
@@ -70,10 +84,8 @@ def _wrong(bot: BotFact, wish: BotWish) -> list[str]:
     return found
 
 
-def _bot_at_rest(bot: BotFact, by_event: dict[str, MeetingFact]) -> list[str]:
-    served = [by_event[event_id] for event_id in bot.event_ids if event_id in by_event]
-    if bot.state == "in_call":
-        return _overstayed(bot, served)
+def _idle(bot: BotFact, served: list[MeetingFact]) -> list[str]:
+    """A bot that waits does so for a meeting, at its place."""
     if any(not meeting.settled for meeting in served):
         return []
     right = [meeting for meeting in served if meeting.bot and _is_at(bot, meeting.bot)]
@@ -84,15 +96,20 @@ def _bot_at_rest(bot: BotFact, by_event: dict[str, MeetingFact]) -> list[str]:
     return [f"orphan: bot {bot.bot_id} waits for {bot.join_at}, and nobody wants it"]
 
 
-def _overstayed(bot: BotFact, served: list[MeetingFact]) -> list[str]:
-    """A bot in its call leaves when the meeting is called off, and on a person's word."""
+def _overstayed(world: WorldFacts, bot: BotFact, served: list[MeetingFact]) -> list[str]:
+    """A bot in its call leaves when the meeting is called off, and on a person's word.
+
+    An answer is a person's word unless the rules asked for less when the call began.
+    """
     if not served or any(meeting.unsettled == "changed a moment ago" for meeting in served):
         return []
     if any(meeting.bot or _minute(bot.join_at) != meeting.key.start for meeting in served):
         return []
     verdicts = [one for meeting in served for one in meeting.copies]
     reasons = {one.final_reason for one in verdicts if one.event_id in bot.event_ids}
-    if all(reason.startswith(LEAVING + LEAVING_GONE) for reason in reasons):
+    as_ruled = world.disturbed_at is not None and world.disturbed_at <= bot.join_at
+    leaving = (*LEAVING, "rsvp") if as_ruled else LEAVING
+    if reasons and all(reason.startswith(leaving) for reason in reasons):
         return [f"overstayed: bot {bot.bot_id} is in its call in spite of {sorted(reasons)}"]
     return []
 
@@ -103,12 +120,16 @@ def _doubles(world: WorldFacts, *, waiting: bool) -> list[str]:
     On the way from one key to the next, bots of both may wait for a moment: copies go over one
     by one, and a bot may follow its event's new link by itself. They never sit there together.
     """
+    places: dict[tuple, list[BotFact]] = defaultdict(list)
+    tenants = _tenants_of_events(world)
+    for bot in _live(world):
+        place = (room_of(bot.meeting_url), _minute(bot.join_at))
+        places[_tenants(bot, tenants), *place].append(bot)
+    if all(len(bots) == 1 for bots in places.values()):
+        return []
     scopes = {
         one.event_id: meeting.key.scope for meeting in wanted(world) for one in meeting.copies
     }
-    places: dict[tuple, list[BotFact]] = defaultdict(list)
-    for bot in _live(world):
-        places[_tenants(world, bot), room_of(bot.meeting_url), _minute(bot.join_at)].append(bot)
     return [
         f"double: bots {one.bot_id} and {other.bot_id} wait for or sit in the same meeting"
         for bots in places.values()
@@ -134,23 +155,27 @@ def _share(one: BotFact, other: BotFact, scopes: dict[str, str], *, changing: bo
     return bool(mine & ({scopes.get(event_id, "") for event_id in other.event_ids} or {""}))
 
 
-def _tenants(world: WorldFacts, bot: BotFact) -> frozenset[str]:
-    """The tenants that a bot serves, without events that Recall itself has moved over."""
+def _tenants_of_events(world: WorldFacts) -> dict[str, str]:
+    """Without the events that Recall itself has moved over."""
     calendars = {one.calendar_id: one.tenant_id for one in world.calendars}
-    events = {
+    return {
         copy.event_id: calendars[copy.calendar_id]
         for copy in world.copies
         if copy.calendar_id in calendars and not copy.transferred
     }
+
+
+def _tenants(bot: BotFact, events: dict[str, str]) -> frozenset[str]:
     served = {events[event_id] for event_id in bot.event_ids if event_id in events}
     return frozenset(served | ({bot.tenant_id} if bot.tenant_id is not None else set()))
 
 
 def _shared(world: WorldFacts) -> list[str]:
+    events = _tenants_of_events(world)
     return [
         f"shared: bot {bot.bot_id} serves the tenants {sorted(tenants)}"
         for bot in _live(world)
-        if len(tenants := _tenants(world, bot)) > 1
+        if len(tenants := _tenants(bot, events)) > 1
     ]
 
 

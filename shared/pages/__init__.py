@@ -1,0 +1,1 @@
+"""The kit of all pages: templates, styles, texts, and answers to browsers."""

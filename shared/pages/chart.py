@@ -1,0 +1,54 @@
+"""Geometry of small bar charts; the template draws them as inline SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+WIDTH: Final = 320.0
+HEIGHT: Final = 64.0
+GAP: Final = 2.0
+SMALLEST: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar: `filled` of its `height` is the part that counts as good."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    filled_y: float
+    filled: float
+    label: str
+    value: int
+    part: int
+
+
+def bars(points: Sequence[tuple[str, int, int]]) -> tuple[Bar, ...]:
+    """Bars of (label, value, part of the value), from left to right, in one scale."""
+    highest = max((value for _, value, _ in points), default=0) or 1
+    width = (WIDTH - GAP * (len(points) - 1)) / max(len(points), 1)
+    return tuple(
+        _bar(point, x=place * (width + GAP), width=width, scale=HEIGHT / highest)
+        for place, point in enumerate(points)
+    )
+
+
+def _bar(point: tuple[str, int, int], *, x: float, width: float, scale: float) -> Bar:
+    label, value, part = point
+    height = max(value * scale, SMALLEST)
+    filled = min(part * scale, height)
+    return Bar(
+        x=round(x, 2),
+        y=round(HEIGHT - height, 2),
+        width=round(width, 2),
+        height=round(height, 2),
+        filled_y=round(HEIGHT - filled, 2),
+        filled=round(filled, 2),
+        label=label,
+        value=value,
+        part=part,
+    )

@@ -1,0 +1,73 @@
+"""The templates: always escaped, nothing undefined, every word from the one file of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from shared.pages.chart import bars
+from shared.pages.static import address_of
+from shared.pages.texts import text
+
+OWN: Final = Path(__file__).parent / "templates"
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+_DAY: Final = 86_400
+
+
+class Kit:
+    """Renders the kit's templates and those in `folders`."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._templates = _environment((*folders, OWN))
+
+    def render(self, template: str, **values: object) -> str:
+        return self._templates.get_template(template).render(values)
+
+
+def _environment(folders: Iterable[Path]) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader([str(folder) for folder in folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update({"t": text, "static": address_of, "bars": bars})
+    environment.filters.update({"moment": moment, "clock": clock, "day": day, "span": span})
+    return environment
+
+
+def moment(when: datetime) -> Markup:
+    """Day and time in UTC; the script shows the viewer's own zone."""
+    return _time(when, when.astimezone(UTC).strftime("%a %-d %b %H:%M UTC"), show="moment")
+
+
+def clock(when: datetime) -> Markup:
+    return _time(when, when.astimezone(UTC).strftime("%H:%M"), show="clock")
+
+
+def day(when: datetime) -> Markup:
+    return _time(when, when.astimezone(UTC).strftime("%A, %-d %B"), show="day")
+
+
+def span(length: timedelta | float) -> str:
+    """A length of time in the largest unit that fits: `45 s`, `12 min`, `3 h`, `2 days`."""
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    for unit, size in (("span.days", _DAY), ("span.hours", _HOUR), ("span.minutes", _MINUTE)):
+        if seconds >= 2 * size or (seconds >= size and size != _DAY):
+            return text(unit, count=round(seconds / size))
+    return text("span.seconds", count=round(seconds))
+
+
+def _time(when: datetime, shown: str, *, show: str) -> Markup:
+    stamp = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" data-show="{}">{}</time>').format(
+        escape(stamp), show, escape(shown)
+    )
