@@ -10,16 +10,11 @@ from pydantic import AfterValidator, Field, StringConstraints
 from shared.domain.calendar import Platform
 from shared.domain.rules import Choice
 from shared.entrypoints.http import Body
+from shared.entrypoints.rules_body import printable
 
 DEFAULT_TENANT = "default"
 PAGE_LINK_MINUTES_MAX = 30 * 24 * 60
 OPT_OUT_LINK_MINUTES_MAX = 90 * 24 * 60
-
-
-def printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("only printable characters")
-    return text
 
 
 Identifier = Annotated[

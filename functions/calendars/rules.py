@@ -8,7 +8,6 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from functions.calendars.rules_body import RulesBody, rules_document
 from functions.calendars.service import Service
 from functions.calendars.views import Json, preview_view, rules_version_view
 from shared.domain.scope import Scope
@@ -21,6 +20,7 @@ from shared.entrypoints.http import (
     read_limit,
     reply,
 )
+from shared.entrypoints.rules_body import RulesBody, rules_document
 from shared.errors import CallerError
 from shared.flows.preview import too_large
 from shared.flows.rules import RulesPut, check_locks, put_rules

@@ -1,35 +1,65 @@
-"""The pages that people look at: the operators' console, and the files of all pages."""
+"""The pages that people look at: the console, an entity's own page, opt-outs, and their files."""
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
 from math import ceil
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
+from functions.console.opt_out import add_opt_out
 from functions.console.overview import add_overview
+from functions.console.own_pages import add_own_pages
+from functions.console.own_rules import add_own_rules
 from functions.console.service import Service
 from functions.console.sign_in import add_sign_in
-from shared.config import AWS_LIMITS, require
+from shared.config import AWS_LIMITS, listed, require
 from shared.errors import CallerError, PermanentError, TransientError
+from shared.events import EventBus
 from shared.observability import Log
 from shared.pages.kit import Kit
 from shared.pages.static import static_answer
 from shared.pages.texts import text
 from shared.pages.web import Answer, Request, Routes, page_answer, read_request
-from shared.secrets import SecretStore
+from shared.providers.clients import OAuthClients, providers_of
+from shared.queue import Queue
+from shared.recall import new_session, open_recall
+from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from requests import Session
+
+    from shared.flows.neighbours import Workers
+
 TEMPLATES: Final = Path(__file__).parent / "templates"
 RETRY_SECONDS: Final = 5.0
-NEEDED: Final = ("AWS_REGION", "API_KEYS_TABLE", "PUBLIC_URL", "SECRET_ID")
+CALLS_IN_FLIGHT: Final = 1
+NEEDED: Final = (
+    "AWS_REGION",
+    "PUBLIC_URL",
+    "API_KEYS_TABLE",
+    "CONNECT_SESSIONS_TABLE",
+    "ACCOUNTS_TABLE",
+    "CALENDARS_TABLE",
+    "CLAIMS_TABLE",
+    "MEETINGS_TABLE",
+    "SETTINGS_TABLE",
+    "WORKSPACE_TABLE",
+    "QUEUE_URL",
+    "BUS_NAME",
+    "SECRET_ID",
+    "SEAL_KEY_ID",
+    "RECALL_BASE_URL",
+)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -42,7 +72,9 @@ def service() -> Service:
     return compose(
         os.environ,
         client=partial(boto3.client, config=AWS_LIMITS),
+        session=new_session(CALLS_IN_FLIGHT),
         clock=partial(datetime.now, UTC),
+        chance=token_urlsafe,
     )
 
 
@@ -50,19 +82,32 @@ def compose(
     environment: Mapping[str, str],
     *,
     client: Callable[[str], Any],
+    session: Session,
     clock: Callable[[], datetime],
+    chance: Callable[[int], str],
+    workers: Workers = ThreadPoolExecutor,
 ) -> Service:
-    """The function's parts; time and the way to AWS are given."""
+    """The function's parts; time, chance, and the ways to AWS, Recall and providers are given."""
     settings = require(environment, *NEEDED)
+    stores = open_stores(Tables.from_settings(settings))
+    secrets = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
     return Service(
-        stores=open_stores(Tables.from_settings(settings)),
-        secrets=SecretStore(
-            client("secretsmanager"), settings["SECRET_ID"], required=["link_secret"]
+        stores=stores,
+        queue=Queue(client("sqs"), settings["QUEUE_URL"]),
+        bus=EventBus(client("events"), settings["BUS_NAME"]),
+        secrets=secrets,
+        seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
+        clients=OAuthClients(providers_of(environment), secrets, session=session),
+        recall=open_recall(
+            environment, session, secrets=secrets, store=stores.workspace, clock=clock
         ),
         kit=Kit(TEMPLATES),
         log=Log("console"),
         clock=clock,
+        chance=chance,
+        workers=workers,
         public_url=settings["PUBLIC_URL"].rstrip("/"),
+        embed_origins=listed(environment, "EMBED_ORIGINS"),
     )
 
 
@@ -72,6 +117,9 @@ def pages(service: Service) -> Routes:
     routes.get("/pages/{file}")(lambda request: static_answer(request.given["file"]))
     add_sign_in(routes, service)
     add_overview(routes, service)
+    add_own_pages(routes, service)
+    add_own_rules(routes, service)
+    add_opt_out(routes, service)
     return routes
 
 

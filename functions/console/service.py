@@ -6,10 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.domain.secret import Secret
+from shared.events import EventBus
+from shared.flows.connect import BrowserDoors, ConnectDoors
+from shared.flows.doors import CalendarDoors
+from shared.flows.meetings import MeetingDoors, Moment
+from shared.flows.neighbours import Neighbours, Workers
+from shared.flows.own_page import OwnPages
+from shared.flows.preview import Previewer
+from shared.flows.rules import RulesDoors
 from shared.observability import Log
 from shared.pages.kit import Kit
-from shared.secrets import SecretStore
+from shared.providers.clients import OAuthClients
+from shared.queue import Queue
+from shared.recall.client import RecallClient
+from shared.secrets import Seal, SecretStore
 from shared.storage import Stores
+
+UNIQUE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +31,61 @@ class Service:
     """Doors and settings."""
 
     stores: Stores
+    queue: Queue
+    bus: EventBus
     secrets: SecretStore
+    seal: Seal
+    clients: OAuthClients
+    recall: RecallClient
     kit: Kit
     log: Log
     clock: Callable[[], datetime]
+    chance: Callable[[int], str]
+    workers: Workers
     public_url: str
+    embed_origins: tuple[str, ...]
+
+    def link_secret(self) -> Secret:
+        return self.secrets.get().link_secret
+
+    def own_pages(self) -> OwnPages:
+        return OwnPages(self.stores, link_secret=self.link_secret())
+
+    def moment(self) -> Moment:
+        return Moment(now=self.clock(), unique=self.chance(UNIQUE_BYTES))
+
+    def calendar_doors(self) -> CalendarDoors:
+        return CalendarDoors.over(self.stores, recall=self.recall, queue=self.queue, bus=self.bus)
+
+    def connect_doors(self) -> ConnectDoors:
+        return ConnectDoors(
+            browser=BrowserDoors(
+                sessions=self.stores.sessions,
+                clients=self.clients,
+                secrets=self.secrets,
+                seal=self.seal,
+                public_url=self.public_url,
+                chance=self.chance,
+            ),
+            calendar=self.calendar_doors(),
+            log=self.log,
+        )
+
+    def rules_doors(self) -> RulesDoors:
+        return RulesDoors(
+            settings=self.stores.settings, workspace=self.stores.workspace, queue=self.queue
+        )
+
+    def previewer(self) -> Previewer:
+        return Previewer(self.stores, self._neighbours())
+
+    def meeting_doors(self) -> MeetingDoors:
+        return MeetingDoors(
+            meetings=self.stores.meetings,
+            settings=self.stores.settings,
+            neighbours=self._neighbours(),
+            queue=self.queue,
+        )
+
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(self.stores, clock=self.clock, workers=self.workers)

@@ -119,7 +119,7 @@ def own_document(documents: Documents, wanted: Mapping[str, Value]) -> dict[str,
             continue
         value = _value(key, parts=parts, now=now, wanted=wanted)
         document[key] = value
-        if _same(key, documents.in_force({key: value}), without):
+        if getattr(documents.in_force({key: value}), key) == getattr(without, key):
             del document[key]
     return document
 
@@ -135,7 +135,3 @@ def _value(key: str, *, parts: list[Setting], now: Rules, wanted: Mapping[str, V
 
 def _texts(value: Value) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else ()
-
-
-def _same(key: str, one: Rules, other: Rules) -> bool:
-    return bool(getattr(one, key) == getattr(other, key))

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from shared.domain.calendar import Calendar, CalendarStatus
 from shared.domain.consider import Surroundings, choice_of, explained
 from shared.domain.erasure import mark_name
+from shared.domain.meeting import Meeting
 from shared.domain.own_rules import Documents
 from shared.domain.page_link import LinkRefusal, OwnPageLink, own_page_of, whole_seconds
+from shared.domain.reach import Reach, is_in_call, reach_of
+from shared.domain.rules import Choice
 from shared.domain.scope import Scope, rules_from, scopes_of
 from shared.domain.series import UNSAID, series_of
 from shared.errors import CallerError
 from shared.flows.calendars import not_found
-from shared.flows.meetings import ShownMeeting
 
 if TYPE_CHECKING:
-    from shared.domain.meeting import Meeting
     from shared.domain.secret import Secret
     from shared.storage import Page, Stores, Together
 
@@ -31,6 +32,33 @@ STATUS = {LinkRefusal.UNKNOWN: 404, LinkRefusal.EXPIRED: 410, LinkRefusal.REVOKE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMeeting:
+    """A meeting as explained; `choice` is in force, `series_choice` the series' (None: no series).
+
+    `reach`: what a word can still do for it.
+    """
+
+    meeting: Meeting
+    choice: Choice
+    series_choice: Choice | None
+    reach: Reach
+
+    @property
+    def by_series(self) -> bool:
+        """The word in force is that of the series."""
+        return self.choice is not self.meeting.override.choice
+
+    @property
+    def in_call(self) -> bool:
+        return is_in_call(self.meeting)
+
+    @property
+    def may_be_covered(self) -> bool:
+        """No bot by this copy; a denial would keep those of the others out as well."""
+        return self.reach is not Reach.FIXED and not self.meeting.outcome.reason.startswith("vote.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnPage:
     """What the page shows; `calendar` is the one whose meetings stand below, None without any.
 
@@ -39,7 +67,7 @@ class OwnPage:
 
     calendars: tuple[Calendar, ...]
     calendar: Calendar | None
-    meetings: tuple[ShownMeeting, ...] = ()
+    meetings: tuple[OwnMeeting, ...] = ()
     at_risk: int | None = None
     next_cursor: str | None = None
 
@@ -169,24 +197,28 @@ def _chosen(calendars: tuple[Calendar, ...], calendar_id: str | None) -> Calenda
 
 def _explained(
     rows: tuple[Meeting, ...], calendar: Calendar, *, together: Together, now: datetime
-) -> tuple[ShownMeeting, ...]:
+) -> tuple[OwnMeeting, ...]:
     """By the functions that decide; the outcome of the last vote stands, as in the API's lists."""
     rules = rules_from(together.rules, scopes_of(calendar.tenant_id, calendar.entity_id))
-    shown = []
-    for row in rows:
-        series = series_of(row.event)
-        around = Surroundings(
-            calendar=calendar,
-            rules=rules,
-            series=together.series.get(series, UNSAID) if series else UNSAID,
-            copies=None,
-            now=now,
-        )
-        shown.append(ShownMeeting(meeting=explained(row, around), override=choice_of(row, around)))
-    return tuple(shown)
+    around = Surroundings(calendar=calendar, rules=rules, copies=None, now=now)
+    return tuple(_meeting(row, around, together=together) for row in rows)
 
 
-def _worth_showing(shown: ShownMeeting, *, now: datetime) -> bool:
+def _meeting(row: Meeting, around: Surroundings, *, together: Together) -> OwnMeeting:
+    series = series_of(row.event)
+    words = together.series.get(series, UNSAID) if series else UNSAID
+    around = replace(around, series=words)
+    meeting = explained(row, around)
+    said = words.override.choice if words.override else Choice.AUTO
+    return OwnMeeting(
+        meeting=meeting,
+        choice=choice_of(row, around),
+        series_choice=said if series else None,
+        reach=reach_of(meeting, now=around.now),
+    )
+
+
+def _worth_showing(shown: OwnMeeting, *, now: datetime) -> bool:
     event = shown.meeting.event
     return event.end > now and not (event.deleted or event.all_day)
 

@@ -45,10 +45,16 @@ class Request:
     @property
     def is_cross_site(self) -> bool:
         """Whether the browser says that another site's page sent it."""
-        if self.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            return True
-        origin = self.headers.get("origin")
-        return origin is not None and origin.partition("://")[2] != self.headers.get("host", "")
+        site = self.headers.get("sec-fetch-site")
+        if site is not None:
+            return site not in {"same-origin", "none"}
+        # Without a referrer browsers call the origin of their forms "null".
+        origin = self.headers.get("origin", "null")
+        return origin not in {"null", f"https://{self.host}", f"http://{self.host}"}
+
+    @property
+    def host(self) -> str:
+        return self.headers.get("host", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +140,7 @@ class Routes:
         return None
 
     def _adding(self, method: str, path: str) -> Callable[[Page], Page]:
-        pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,512})", path))
+        pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,4096})", path))
 
         def add(page: Page) -> Page:
             self._routes.append((method, pattern, page))

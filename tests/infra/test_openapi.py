@@ -10,7 +10,8 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from functions.calendars import bodies, rules, rules_body, views
+from functions.calendars import bodies, rules, views
+from shared.entrypoints import rules_body
 from shared.domain.audit import Audit, AuditItem, audit_document
 from shared.domain.drift import Drift
 from shared.domain.meeting import Assignment

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.calendars.rules_body import RulesBody, rules_document
+from shared.entrypoints.rules_body import RulesBody, rules_document
 from shared.domain.decision import REASONS
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.calendars.rules_body import CONFIG_BYTES_MAX, RulesBody, rules_document
+from shared.entrypoints.rules_body import CONFIG_BYTES_MAX, RulesBody, rules_document
 from shared.domain.rules import Rules, rules_in_force
 from shared.entrypoints.http import read_body
 from shared.errors import CallerError

@@ -15,7 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from functions.calendars.bodies import printable
 from shared.domain.address import PATTERN_PREFIX, canonical_domain
 from shared.domain.keywords import CONTINUES, words_of
 from shared.domain.rules import (
@@ -52,6 +51,12 @@ _METADATA_OURS = "rollcall_"
 
 _ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+")
+
+
+def printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("only printable characters")
+    return text
 
 
 def _address(text: str) -> str:
