@@ -299,7 +299,7 @@ CONNECT: Final = {
         "{company} asks you for permission."
     ),
     "connect.read.title": "What we read",
-    "connect.read.events": "Titles, times and meeting links of your events",
+    "connect.read.events": "Your events: titles, times, descriptions and meeting links",
     "connect.read.people": "Who is invited, and who accepted",
     "connect.read.account": "The e-mail address of the account",
     "connect.not.title": "What we do not",
