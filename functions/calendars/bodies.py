@@ -9,13 +9,11 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.domain.calendar import Platform
 from shared.domain.rules import Choice
-from shared.entrypoints.http import Body
-from shared.entrypoints.rules_body import printable
+from shared.entrypoints.http import Body, printable
 
 DEFAULT_TENANT = "default"
 PAGE_LINK_MINUTES_MAX = 30 * 24 * 60
 OPT_OUT_LINK_MINUTES_MAX = 90 * 24 * 60
-
 
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=256), AfterValidator(printable)

@@ -20,14 +20,12 @@ from shared.entrypoints.http import (
     read_limit,
     reply,
 )
-from shared.entrypoints.rules_body import RulesBody, rules_document
-from shared.errors import CallerError
+from shared.entrypoints.rules_body import RulesBody, may_lock, read_scope, rules_document
 from shared.flows.preview import too_large
 from shared.flows.rules import RulesPut, check_locks, put_rules
 from shared.storage import RulesVersion
 
 UNIQUE_BYTES = 16
-ID_LENGTH_MAX = 256
 ANSWER_BYTES_MAX = 5_000_000
 _ETAG = re.compile(r'"([0-9]{1,15})"', flags=re.ASCII)
 
@@ -76,7 +74,7 @@ class PreviewBody(Body):
 
 
 def _document(body: RulesBody, scope: Scope) -> dict[str, Any]:
-    return rules_document(body, may_lock=scope.tenant_id is not None and scope.entity_id is None)
+    return rules_document(body, may_lock=may_lock(scope))
 
 
 def _told(preview: Json) -> Response[str]:
@@ -85,22 +83,6 @@ def _told(preview: Json) -> Response[str]:
     if len(answer.body or "") > ANSWER_BYTES_MAX:
         raise too_large()
     return answer
-
-
-def read_scope(name: str) -> Scope:
-    """CallerError `scope_invalid` for a text that names no scope."""
-    scope = Scope.from_name(name)
-    if scope is None or not all(_fits(each) for each in (scope.tenant_id, scope.entity_id)):
-        message = (
-            "A scope is default, tenant:<tenant_id> or entity:<tenant_id>:<entity_id>, each id "
-            "percent-encoded (a colon is %3A)."
-        )
-        raise CallerError("scope_invalid", message, field="scope")
-    return scope
-
-
-def _fits(identity: str | None) -> bool:
-    return identity is None or (len(identity) <= ID_LENGTH_MAX and identity.isprintable())
 
 
 def _expected(if_match: str | None) -> frozenset[int] | None:

@@ -23,13 +23,14 @@ from shared.flows.coverage import count_coverage
 from shared.flows.doors import CalendarDoors
 from shared.flows.observe import Observer
 from shared.flows.orphans import Looked, OrphanSweep
+from shared.flows.overview import keep_overview
 from shared.flows.reconcile import PREFLIGHT_TO, Reconciler, ReconcileTools
 from shared.observability import Log
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
 from shared.recall import RATE_BUDGET, new_session, open_recall
 from shared.secrets import Seal, SecretStore
-from shared.storage import MeetingStore, Tables, WorkspaceStore, open_stores
+from shared.storage import Stores, Tables, open_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,8 +71,7 @@ class Service:
     reconciler: Reconciler
     orphans: OrphanSweep
     connect: ConnectDoors
-    meetings: MeetingStore
-    workspace: WorkspaceStore
+    stores: Stores
     queue: Queue
     log: Log
     clock: Callable[[], datetime]
@@ -106,8 +106,11 @@ class Service:
                     self.reconciler.report_own(self.look(ahead=WINDOW_AHEAD))
                 return {"events": walk.events if walk else 0}
             case "coverage":
-                days = count_coverage(self.meetings, self.workspace, now=self.clock())
+                days = count_coverage(self.stores.meetings, self.stores.workspace, now=self.clock())
                 return {"days": days}
+            case "overview":
+                overview = keep_overview(self.stores, now=self.clock())
+                return {"calendars": sum(overview.calendars.values())}
             case _:
                 raise PermanentError("task_unknown", "The schedule names no task we know.")
 
@@ -190,8 +193,7 @@ def compose(
             heal=heal,
         ),
         connect=ConnectDoors(browser=browser, calendar=doors, log=log),
-        meetings=stores.meetings,
-        workspace=stores.workspace,
+        stores=stores,
         queue=queue,
         log=log,
         clock=clock,

@@ -29,6 +29,7 @@ class Turnout:
     """What became of one copy that wanted a bot when it ended; copies share their `meeting`."""
 
     meeting: str
+    start: datetime
     end: datetime
     assignment: Assignment | None
 

@@ -105,6 +105,11 @@ def room(meeting_url: str) -> str:
     return _plain(address) if known is None else known[1]
 
 
+def room_digest(meeting_url: str) -> str:
+    """The room as a key of an index: 64 hex digits that tell nothing of the link."""
+    return hashlib.sha256(room(meeting_url).encode(errors="surrogatepass")).hexdigest()
+
+
 def platform_of(link: str) -> str | None:
     """The platform, in Recall's words, that has a room behind the link; None for any other."""
     address = address_of(link)

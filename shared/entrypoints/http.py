@@ -43,6 +43,13 @@ class Body(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def printable(text: str) -> str:
+    """For models: whatever a person cannot see is refused."""
+    if not text.isprintable():
+        raise ValueError("only printable characters")
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who called, as the authorizer said."""

@@ -32,7 +32,8 @@ from shared.domain.rules import (
     Vote,
     Weekday,
 )
-from shared.entrypoints.http import Body
+from shared.domain.scope import Scope
+from shared.entrypoints.http import Body, printable
 from shared.errors import CallerError
 
 HORIZON_HOURS_MAX: Final = 28 * 24
@@ -41,6 +42,7 @@ DURATION_MINUTES_MAX: Final = 28 * 24 * 60
 LIST_MAX: Final = 500
 KEYWORDS_MAX: Final = 200
 WINDOWS_MAX: Final = 50
+ID_LENGTH_MAX: Final = 256
 CONFIG_BYTES_MAX: Final = 50_000
 # Of the 32 levels that DynamoDB holds some are taken by what stands around.
 CONFIG_LEVELS_MAX: Final = 20
@@ -51,12 +53,6 @@ _METADATA_OURS = "rollcall_"
 
 _ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+")
-
-
-def printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("only printable characters")
-    return text
 
 
 def _address(text: str) -> str:
@@ -251,3 +247,24 @@ def rules_document(body: RulesBody, *, may_lock: bool) -> dict[str, Any]:
         message = "Only the rules of a tenant can lock keys."
         raise CallerError("body_invalid", message, field="locked")
     return body.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def read_scope(name: str) -> Scope:
+    """CallerError `scope_invalid` for a text that names no scope."""
+    scope = Scope.from_name(name)
+    if scope is None or not all(_fits(each) for each in (scope.tenant_id, scope.entity_id)):
+        message = (
+            "A scope is default, tenant:<tenant_id> or entity:<tenant_id>:<entity_id>, each id "
+            "percent-encoded (a colon is %3A)."
+        )
+        raise CallerError("scope_invalid", message, field="scope")
+    return scope
+
+
+def may_lock(scope: Scope) -> bool:
+    """Only the rules of a tenant lock keys."""
+    return scope.tenant_id is not None and scope.entity_id is None
+
+
+def _fits(identity: str | None) -> bool:
+    return identity is None or (len(identity) <= ID_LENGTH_MAX and identity.isprintable())

@@ -47,10 +47,10 @@ class Request:
         """Whether the browser says that another site's page sent it."""
         site = self.headers.get("sec-fetch-site")
         if site is not None:
+            # The origin of a form without a referrer is "null", wherever it comes from.
             return site not in {"same-origin", "none"}
-        # Without a referrer browsers call the origin of their forms "null".
-        origin = self.headers.get("origin", "null")
-        return origin not in {"null", f"https://{self.host}", f"http://{self.host}"}
+        origin = self.headers.get("origin")
+        return origin not in {None, f"https://{self.host}", f"http://{self.host}"}
 
     @property
     def host(self) -> str:

@@ -16,6 +16,7 @@ from shared.domain.coverage import Turnout
 from shared.domain.decision import Decision
 from shared.domain.event import Answer, Attendee, Event, EventBot
 from shared.domain.meeting import Assignment, Meeting
+from shared.domain.room import room_digest
 from shared.domain.rules import Scheduling
 from shared.storage.attributes import (
     EpochAttribute,
@@ -60,7 +61,7 @@ class MeetingRow(Model):
     """`due` exists while work is owed, `waking` with `wake_at`; `version` counts the writes.
 
     `set_aside` exists while a refused row waits for somebody, `day` (UTC, of the start) where a
-    bot is wanted.
+    bot is wanted. `room` is a digest of where the meeting is held, by which a link finds it.
     """
 
     event_id = UnicodeAttribute(hash_key=True)
@@ -71,6 +72,7 @@ class MeetingRow(Model):
     keyed_at = MomentAttribute(null=True)
     shared = UnicodeAttribute(null=True)
     day = UnicodeAttribute(null=True)
+    room = UnicodeAttribute(null=True)
     start_time = MomentAttribute()
     end_time = MomentAttribute()
     event = MapOf()
@@ -200,6 +202,16 @@ class MeetingStore:
         indexed = self._hints(Selection(index="by_key", value=meeting_key), limit=limit)
         return list(dict.fromkeys([*indexed, *self._lately.of(meeting_key)]))
 
+    def of_room(self, meeting_url: str, *, since: datetime, limit: int) -> list[Meeting]:
+        """Copies held in the room behind a link that start at `since` or later, nearest first."""
+        selection = Selection(
+            index="by_room",
+            value=room_digest(meeting_url),
+            within=MeetingRow.start_time >= since,
+        )
+        rows = self.get_many(self._hints(selection, limit=limit)).values()
+        return sorted(rows, key=_nearness)
+
     def set_override(self, event_id: str, override: Override, *, now: datetime) -> Meeting | None:
         """Sets a person's word and makes the meeting due, in one statement; None when gone."""
         actions = [MeetingRow.override.set(override_map(override)), *_due_at(now)]
@@ -318,6 +330,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         keyed_at=meeting.keyed_at,
         shared=YES if meeting.shared else None,
         day=event.start.astimezone(UTC).date().isoformat() if meeting.wanted else None,
+        room=None if event.meeting_url is None else room_digest(event.meeting_url),
         start_time=event.start,
         end_time=event.end,
         event=_event_map(event),
@@ -361,6 +374,7 @@ def _is_vital(attendee: Attendee, *, event: Event) -> bool:
 def _turnout(row: MeetingRow) -> Turnout:
     return Turnout(
         meeting=row.meeting_key or row.event_id,
+        start=row.start_time,
         end=row.end_time,
         assignment=_assignment(row.assignment) if row.assignment else None,
     )

@@ -105,6 +105,7 @@ MEETINGS = Schema(
             range_key="start_time",
             projection=("end_time", "meeting_key", "assignment"),
         ),
+        Index(name="by_room", hash_key="room", range_key="start_time", projection=KEYS_ONLY),
     ),
     expires="expires_at",
 )

@@ -18,7 +18,7 @@ from shared.storage.table import Table
 from shared.storage.tables import WORKSPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pynamodb.connection import Connection
 
@@ -43,7 +43,7 @@ class WorkspaceStore:
 
     def feed(self) -> Feed:
         row = self._table.get(FEED)
-        return Feed() if row is None else _feed(row.document)
+        return Feed() if row is None else feed_from(row.document)
 
     def save_feed(self, feed: Feed) -> None:
         """Without a condition: the queue lets only one sweep run at a time."""
@@ -64,7 +64,7 @@ class WorkspaceStore:
     def redecision(self) -> Redecision | None:
         """The last re-decision, finished or not; None when rules were never put."""
         row = self._table.get(RULES)
-        return None if row is None else _redecision(row.document, lock=int(row.version))
+        return None if row is None else redecision_from(row.document, lock=int(row.version))
 
     def save_redecision(self, job: Redecision) -> bool:
         """Writes unless somebody wrote since `job` was read; then False."""
@@ -73,6 +73,10 @@ class WorkspaceStore:
     def report(self, name: str) -> dict[str, Any] | None:
         row = self._table.get(name)
         return None if row is None else row.document
+
+    def documents(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The rows of those names that exist, as they are stored, in one request."""
+        return {row.name: row.document for row in self._table.get_many(names)}
 
     def put_report(self, name: str, report: dict[str, Any]) -> None:
         """Replaces the report: a JSON object of less than 400 KB."""
@@ -113,7 +117,7 @@ def _feed_map(feed: Feed) -> dict[str, Any]:
     }
 
 
-def _feed(stored: dict[str, Any]) -> Feed:
+def feed_from(stored: dict[str, Any]) -> Feed:
     return Feed(
         cursor=_moment(stored["cursor"]),
         swept_at=_moment(stored["swept_at"]),
@@ -158,7 +162,7 @@ def _redecision_map(job: Redecision) -> dict[str, Any]:
     }
 
 
-def _redecision(stored: dict[str, Any], *, lock: int) -> Redecision:
+def redecision_from(stored: dict[str, Any], *, lock: int = 0) -> Redecision:
     facts = {
         "started_at": datetime.fromisoformat(stored["started_at"]),
         "finished_at": _moment(stored["finished_at"]),

@@ -33,7 +33,8 @@ CHOSEN = frozenset(
 
 def api_codes() -> set[str]:
     """Every code that can stand in a problem document of the API or of the webhook."""
-    files = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions" / "calendars").glob("*.py")]
+    shared = {*(ROOT / "shared").rglob("*.py")} - {*(ROOT / "shared" / "pages").rglob("*.py")}
+    files = [*shared, *(ROOT / "functions" / "calendars").glob("*.py")]
     found = {
         code
         for path in files

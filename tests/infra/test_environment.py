@@ -58,7 +58,9 @@ COMPOSED: dict[str, Callable[[Read], object]] = {
     "CalendarsFunction": lambda read: calendars.compose(
         read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),
-    "ConsoleFunction": lambda read: console.compose(read, client=_client, clock=_clock),
+    "ConsoleFunction": lambda read: console.compose(
+        read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
+    ),
     "OauthFunction": lambda read: oauth.compose(
         read, client=_client, session=new_session(1), clock=_clock, chance=secrets.token_urlsafe
     ),

@@ -235,7 +235,7 @@ def the_world_differs_from_what_we_know(watch: Watch) -> None:
     stack.lose_webhooks = True
     _add(owner, "Added in silence", start=START + timedelta(minutes=21), link=MEET[:-1] + "u")
     stack.run(2)
-    stack.reconcile("calendars", "audit", "preflight", "audit", "coverage")
+    stack.reconcile("calendars", "audit", "preflight", "audit", "coverage", "overview")
 
 
 def a_host_uses_every_route(watch: Watch) -> None:
@@ -318,7 +318,7 @@ def an_entity_is_erased(watch: Watch) -> None:
         queue=stack.scheduler.queue,
     )
     ask_for_erasure(doors, wanted, unique="erasure")
-    stack.run(5)
+    stack.run(300, ticks=True)
     assert stack.stores.workspace.report("erased#1")["calendars"] == 1
 
 

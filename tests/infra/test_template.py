@@ -214,6 +214,7 @@ def test_the_reconciler_is_woken_for_each_task(template: Template) -> None:
         "calendars": "rate(15 minutes)",
         "audit": "rate(5 minutes)",
         "coverage": "rate(15 minutes)",
+        "overview": "rate(5 minutes)",
     }
 
 

@@ -34,7 +34,7 @@ def browser(stack: Stack) -> ConsoleBrowser:
         "API_KEYS_TABLE": str(stack.tables.api_keys),
         "PUBLIC_URL": PUBLIC,
     }
-    return ConsoleBrowser(app.compose(environment, client=stack._client, clock=stack.clock.now))
+    return ConsoleBrowser(app.compose(environment, **stack._given()))
 
 
 def test_without_a_session_every_page_asks_to_sign_in(browser: ConsoleBrowser) -> None:

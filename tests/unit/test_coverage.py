@@ -36,7 +36,7 @@ def assignment(state: str = "done", **changes: Any) -> Assignment:
 
 
 def turnout(meeting: str, *, joined: bool, end: datetime = NOW) -> Turnout:
-    return Turnout(meeting=meeting, end=end, assignment=assignment() if joined else None)
+    return Turnout(meeting=meeting, start=end, end=end, assignment=assignment() if joined else None)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.entrypoints.rules_body import RulesBody, rules_document
 from shared.domain.decision import REASONS
+from shared.entrypoints.rules_body import RulesBody, rules_document
 
 ROOT = Path(__file__).parents[2]
 RULES = (ROOT / "docs" / "rules.md").read_text()

@@ -10,9 +10,9 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.entrypoints.rules_body import CONFIG_BYTES_MAX, RulesBody, rules_document
 from shared.domain.rules import Rules, rules_in_force
 from shared.entrypoints.http import read_body
+from shared.entrypoints.rules_body import CONFIG_BYTES_MAX, RulesBody, rules_document
 from shared.errors import CallerError
 from shared.storage.attributes import typed
 
