@@ -132,7 +132,7 @@ class WatchedConsole(ConsoleBrowser):
         more = {"API_KEYS_TABLE": str(stack.tables.api_keys), "PUBLIC_URL": "https://r.example"}
         self._environment = stack.environment | more
         super().__init__(
-            console.compose(self._environment, client=stack._client, clock=stack.clock.now)
+            console.compose(self._environment, **stack._given())
         )
 
     def _ask(self, method: str, url: str, **how: Any) -> Answer:
