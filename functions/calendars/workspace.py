@@ -13,7 +13,7 @@ from shared.domain.calendar import CalendarStatus
 from shared.entrypoints.http import reply
 from shared.errors import CallerError
 from shared.flows.coverage import COVERAGE
-from shared.recall.budget import SLOT_SECONDS, WINDOW_SECONDS, slot_at
+from shared.recall.budget import used_in_window
 from shared.storage import CalendarStore, WorkspaceStore
 
 COUNTED_MAX = 10_000
@@ -48,12 +48,10 @@ def add_workspace_routes(app: APIGatewayHttpResolver, service: Service) -> None:
 
 def _budget(workspace: WorkspaceStore, limits: Mapping[str, int], *, now: datetime) -> Json:
     """Calls paid for in the last minute; leased ones count before they are made."""
-    oldest = slot_at(now.timestamp()) - WINDOW_SECONDS // SLOT_SECONDS
     budget: Json = {}
     for endpoint, limit in limits.items():
         slots, _ = workspace.read_budget(endpoint)
-        used = sum(tokens for slot, tokens in slots.items() if slot > oldest)
-        budget[endpoint] = {"limit": limit, "used": used}
+        budget[endpoint] = {"limit": limit, "used": used_in_window(slots, now=now)}
     return budget
 
 

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
+from functions.console.calendars import add_calendars
+from functions.console.entities import add_entities
+from functions.console.find import add_find
+from functions.console.meetings import add_meetings
 from functions.console.opt_out import add_opt_out
 from functions.console.overview import add_overview
 from functions.console.own_pages import add_own_pages
 from functions.console.own_rules import add_own_rules
+from functions.console.repair import add_repair
+from functions.console.rules import add_rules
 from functions.console.service import Service
 from functions.console.sign_in import add_sign_in
 from shared.config import AWS_LIMITS, listed, require
@@ -28,8 +34,8 @@ from shared.pages.static import static_answer
 from shared.pages.texts import text
 from shared.pages.web import Answer, Request, Routes, page_answer, read_request
 from shared.providers.clients import OAuthClients, providers_of
-from shared.queue import Queue
-from shared.recall import new_session, open_recall
+from shared.queue import DeadLetterQueue, Queue
+from shared.recall import new_session, open_recall, parse_limits
 from shared.secrets import Seal, SecretStore
 from shared.storage import Tables, open_stores
 
@@ -55,6 +61,7 @@ NEEDED: Final = (
     "SETTINGS_TABLE",
     "WORKSPACE_TABLE",
     "QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
     "BUS_NAME",
     "SECRET_ID",
     "SEAL_KEY_ID",
@@ -90,23 +97,26 @@ def compose(
     """The function's parts; time, chance, and the ways to AWS, Recall and providers are given."""
     settings = require(environment, *NEEDED)
     stores = open_stores(Tables.from_settings(settings))
-    secrets = SecretStore(client("secretsmanager"), settings["SECRET_ID"])
+    secrets = SecretStore(client("secretsmanager"), settings["SECRET_ID"], required=["link_secret"])
     return Service(
         stores=stores,
-        queue=Queue(client("sqs"), settings["QUEUE_URL"]),
-        bus=EventBus(client("events"), settings["BUS_NAME"]),
         secrets=secrets,
-        seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
+        queue=Queue(client("sqs"), settings["QUEUE_URL"]),
+        dead=DeadLetterQueue(client("sqs"), settings["DEAD_LETTER_QUEUE_URL"]),
+        bus=EventBus(client("events"), settings["BUS_NAME"]),
         clients=OAuthClients(providers_of(environment), secrets, session=session),
         recall=open_recall(
             environment, session, secrets=secrets, store=stores.workspace, clock=clock
         ),
+        seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
+        limits=parse_limits(environment.get("RECALL_LIMITS", "")),
         kit=Kit(TEMPLATES),
         log=Log("console"),
         clock=clock,
         chance=chance,
         workers=workers,
         public_url=settings["PUBLIC_URL"].rstrip("/"),
+        return_urls=listed(environment, "RETURN_URLS"),
         embed_origins=listed(environment, "EMBED_ORIGINS"),
     )
 
@@ -117,6 +127,12 @@ def pages(service: Service) -> Routes:
     routes.get("/pages/{file}")(lambda request: static_answer(request.given["file"]))
     add_sign_in(routes, service)
     add_overview(routes, service)
+    add_find(routes, service)
+    add_calendars(routes, service)
+    add_meetings(routes, service)
+    add_rules(routes, service)
+    add_repair(routes, service)
+    add_entities(routes, service)
     add_own_pages(routes, service)
     add_own_rules(routes, service)
     add_opt_out(routes, service)

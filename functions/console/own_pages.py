@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from itertools import groupby
 from typing import Final
@@ -147,7 +148,8 @@ def _reconnect(service: Service, holder: Holder, *, form: dict[str, str]) -> Ans
     """A connect session whose consent this page completes, in this browser and no other."""
     calendar = service.own_pages().calendar(holder.link, form.get("calendar", ""))
     _check_reconnectable(calendar)
-    doors = service.connect_doors()
+    # The stack's list of addresses is for hosts; this one is our own.
+    doors = replace(service.connect_doors(), return_urls=())
     session = connect.start(
         doors,
         ConnectRequest(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Final
 
 from shared.domain.secret import Secret
 from shared.events import EventBus
 from shared.flows.connect import BrowserDoors, ConnectDoors
+from shared.flows.dead_letters import DeadLetterDoors
 from shared.flows.doors import CalendarDoors
+from shared.flows.erase import ErasureDoors
 from shared.flows.meetings import MeetingDoors, Moment
 from shared.flows.neighbours import Neighbours, Workers
 from shared.flows.own_page import OwnPages
@@ -18,12 +22,12 @@ from shared.flows.rules import RulesDoors
 from shared.observability import Log
 from shared.pages.kit import Kit
 from shared.providers.clients import OAuthClients
-from shared.queue import Queue
+from shared.queue import DeadLetterQueue, Queue
 from shared.recall.client import RecallClient
 from shared.secrets import Seal, SecretStore
 from shared.storage import Stores
 
-UNIQUE_BYTES = 16
+UNIQUE_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +35,21 @@ class Service:
     """Doors and settings."""
 
     stores: Stores
-    queue: Queue
-    bus: EventBus
     secrets: SecretStore
-    seal: Seal
+    queue: Queue
+    dead: DeadLetterQueue
+    bus: EventBus
     clients: OAuthClients
     recall: RecallClient
+    seal: Seal
+    limits: Mapping[str, int]
     kit: Kit
     log: Log
     clock: Callable[[], datetime]
     chance: Callable[[int], str]
     workers: Workers
     public_url: str
+    return_urls: tuple[str, ...]
     embed_origins: tuple[str, ...]
 
     def link_secret(self) -> Secret:
@@ -69,15 +76,17 @@ class Service:
             ),
             calendar=self.calendar_doors(),
             log=self.log,
+            return_urls=self.return_urls,
         )
 
-    def rules_doors(self) -> RulesDoors:
-        return RulesDoors(
-            settings=self.stores.settings, workspace=self.stores.workspace, queue=self.queue
-        )
+    def dead_letter_doors(self) -> DeadLetterDoors:
+        unique = partial(self.chance, UNIQUE_BYTES)
+        return DeadLetterDoors(dead=self.dead, queue=self.queue, unique=unique, log=self.log)
 
-    def previewer(self) -> Previewer:
-        return Previewer(self.stores, self._neighbours())
+    def erasure_doors(self) -> ErasureDoors:
+        return ErasureDoors(
+            workspace=self.stores.workspace, settings=self.stores.settings, queue=self.queue
+        )
 
     def meeting_doors(self) -> MeetingDoors:
         return MeetingDoors(
@@ -85,6 +94,14 @@ class Service:
             settings=self.stores.settings,
             neighbours=self._neighbours(),
             queue=self.queue,
+        )
+
+    def previewer(self) -> Previewer:
+        return Previewer(self.stores, self._neighbours())
+
+    def rules_doors(self) -> RulesDoors:
+        return RulesDoors(
+            settings=self.stores.settings, workspace=self.stores.workspace, queue=self.queue
         )
 
     def _neighbours(self) -> Neighbours:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from functions.console.service import Service
-from shared.domain.api_key import READ
+from shared.domain.api_key import READ, scope_needed
 from shared.domain.secret import Secret
 from shared.domain.signed import is_seal_of, open_signed, seal_of, sign
 from shared.errors import CallerError
 from shared.flows.api_keys import known_key, standing_key
 from shared.pages.texts import text
-from shared.pages.web import Answer, Page, Request, see_other
+from shared.pages.web import Answer, Page, Request, page_answer, see_other
 from shared.storage import ApiKey
 
 SIGN_IN: Final = "/console/sign-in"
@@ -36,6 +37,9 @@ class Session:
     def may(self, scope: str) -> bool:
         return scope in self.api_key.scopes
 
+    def may_call(self, route: str) -> bool:
+        return self.may(scope_needed(route))
+
     def must(self, scope: str) -> None:
         """CallerError `scope_missing` (403)."""
         if not self.may(scope):
@@ -43,8 +47,24 @@ class Session:
             raise CallerError("scope_missing", message, status=403)
 
 
-View: TypeAlias = Callable[[Request, Session], Answer]
-Change: TypeAlias = Callable[[Request, Session, dict[str, str]], Answer]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """Somebody signed in who asks for a page, or sent the fields of a form."""
+
+    service: Service
+    request: Request
+    session: Session
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    def page(
+        self, template: str, *, here: str, status: int = HTTPStatus.OK, **values: object
+    ) -> Answer:
+        """`here` is the part of the console that the page belongs to."""
+        body = self.service.kit.render(template, session=self.session, here=here, **values)
+        return page_answer(body, status=status)
+
+
+View: TypeAlias = Callable[[Visit], Answer]
 
 
 def seen_by(service: Service, view: View) -> Page:
@@ -52,17 +72,15 @@ def seen_by(service: Service, view: View) -> Page:
 
     def page(request: Request) -> Answer:
         session = _session(service, request)
-        return (
-            see_other(SIGN_IN, over=_was_here(service, request))
-            if session is None
-            else (view(request, session))
-        )
+        if session is None:
+            return see_other(SIGN_IN, over=_was_here(service, request))
+        return view(Visit(service=service, request=request, session=session))
 
     return page
 
 
-def changed_by(service: Service, change: Change, *, scope: str) -> Page:
-    """A form of ours, sent by somebody signed in whose key has the scope."""
+def changed_by(service: Service, view: View, *, like: str) -> Page:
+    """A form of ours, sent by somebody whose key may call the route of the API that does it."""
 
     def page(request: Request) -> Answer:
         session = _session(service, request)
@@ -74,8 +92,8 @@ def changed_by(service: Service, change: Change, *, scope: str) -> Page:
         seal = form.pop("csrf", "")
         if not is_seal_of(seal, cookie, purpose=FORM_PURPOSE, link_secret=secret):
             raise CallerError("form_stale", text("console.form_stale"), status=403)
-        session.must(scope)
-        return change(request, session, form)
+        session.must(scope_needed(like))
+        return view(Visit(service=service, request=request, session=session, form=form))
 
     return page
 

@@ -46,10 +46,10 @@ def same_digest(digest: str, stored: str | None) -> bool:
 
 def may_call(scopes: Collection[str], *, route: str) -> bool:
     """Whether the scopes cover a route as `GET /v1/calendars`; no scope implies another."""
-    return _scope_needed(route) in scopes
+    return scope_needed(route) in scopes
 
 
-def _scope_needed(route: str) -> str:
+def scope_needed(route: str) -> str:
     method, _, path = route.partition(" ")
     if method != "GET" and path.startswith(_OF_ADMINS):
         return ADMIN

@@ -133,8 +133,13 @@ def read_body(event: APIGatewayProxyEventV2, model: type[Model]) -> Model:
     CallerError `body_too_large` (413, above 64 KB), `body_malformed` (no JSON), `body_invalid`
     (400, `field` is the first wrong key, nested ones joined with dots).
     """
+    return parse_body(raw_body(event), model)
+
+
+def parse_body(text: bytes, model: type[Model]) -> Model:
+    """JSON as a model; the same errors as read_body's."""
     try:
-        return model.model_validate_json(raw_body(event))
+        return model.model_validate_json(text)
     except ValidationError as error:
         raise _refused_body(error) from None
 

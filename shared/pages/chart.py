@@ -13,23 +13,30 @@ SMALLEST: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """One bar: `filled` of its `height` is the part that counts as good."""
+class Point:
+    """What a bar stands for: `part` of the `whole` is the part that counts as good."""
 
+    label: str
+    whole: int
+    part: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar and the filled part of it."""
+
+    point: Point
     x: float
     y: float
     width: float
     height: float
     filled_y: float
     filled: float
-    label: str
-    value: int
-    part: int
 
 
-def bars(points: Sequence[tuple[str, int, int]]) -> tuple[Bar, ...]:
-    """Bars of (label, value, part of the value), from left to right, in one scale."""
-    highest = max((value for _, value, _ in points), default=0) or 1
+def bars(points: Sequence[Point]) -> tuple[Bar, ...]:
+    """From left to right, in one scale."""
+    highest = max((point.whole for point in points), default=0) or 1
     width = (WIDTH - GAP * (len(points) - 1)) / max(len(points), 1)
     return tuple(
         _bar(point, x=place * (width + GAP), width=width, scale=HEIGHT / highest)
@@ -37,18 +44,15 @@ def bars(points: Sequence[tuple[str, int, int]]) -> tuple[Bar, ...]:
     )
 
 
-def _bar(point: tuple[str, int, int], *, x: float, width: float, scale: float) -> Bar:
-    label, value, part = point
-    height = max(value * scale, SMALLEST)
-    filled = min(part * scale, height)
+def _bar(point: Point, *, x: float, width: float, scale: float) -> Bar:
+    height = max(point.whole * scale, SMALLEST)
+    filled = min(point.part * scale, height)
     return Bar(
+        point=point,
         x=round(x, 2),
         y=round(HEIGHT - height, 2),
         width=round(width, 2),
         height=round(height, 2),
         filled_y=round(HEIGHT - filled, 2),
         filled=round(filled, 2),
-        label=label,
-        value=value,
-        part=part,
     )

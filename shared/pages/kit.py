@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from shared.domain.hours import local_time
 from shared.pages.chart import bars
 from shared.pages.static import address_of
-from shared.pages.texts import text
+from shared.pages.texts import TEXTS, because, text, words
 
 OWN: Final = Path(__file__).parent / "templates"
 _MINUTE: Final = 60
@@ -40,7 +40,10 @@ def _environment(folders: Iterable[Path]) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update({"t": text, "static": address_of, "bars": bars})
+    environment.globals.update(
+        {"t": text, "words": words, "because": because, "static": address_of, "bars": bars}
+    )
+    environment.tests["text_key"] = TEXTS.__contains__
     environment.filters.update({"moment": moment, "clock": clock, "day": day, "span": span})
     environment.filters.update({"clock_in": clock_in, "date": date_text})
     return environment

@@ -236,3 +236,9 @@ def _window(endpoint: str, *, limit: int) -> Window:
 def _used_up(seconds: float) -> TransientError:
     message = "The rate budget of this minute is used up."
     return TransientError(RATE_BUDGET, message, retry_after=max(seconds, 1.0))
+
+
+def used_in_window(slots: Mapping[str, int] | Mapping[int, int], *, now: datetime) -> int:
+    """Calls paid for in the last minute; leased ones count before they are made."""
+    oldest = slot_at(now.timestamp()) - WINDOW_SECONDS // SLOT_SECONDS
+    return sum(int(tokens) for slot, tokens in slots.items() if int(slot) > oldest)

@@ -51,7 +51,7 @@ class WorkspaceStore:
 
     def read_budget(self, endpoint: str) -> tuple[dict[int, int], int]:
         """Tokens spent per time slot, and the version to write with (0: never written)."""
-        row = self._table.get(_budget(endpoint))
+        row = self._table.get(budget_name(endpoint))
         if row is None:
             return {}, 0
         return {int(slot): spent for slot, spent in row.document.items()}, int(row.version)
@@ -59,7 +59,7 @@ class WorkspaceStore:
     def write_budget(self, endpoint: str, slots: Mapping[int, int], *, version: int) -> bool:
         """Writes unless somebody wrote since `version` was read; then False."""
         document = {str(slot): spent for slot, spent in slots.items()}
-        return self._swap(_budget(endpoint), document, version=version)
+        return self._swap(budget_name(endpoint), document, version=version)
 
     def redecision(self) -> Redecision | None:
         """The last re-decision, finished or not; None when rules were never put."""
@@ -104,7 +104,7 @@ class WorkspaceStore:
         return True
 
 
-def _budget(endpoint: str) -> str:
+def budget_name(endpoint: str) -> str:
     return f"budget#{endpoint}"
 
 
