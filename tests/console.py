@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,9 @@ from shared.domain.api_key import SCOPES, fingerprint
 from shared.domain.secret import Secret
 from shared.storage import ApiKey, ApiKeyStore
 from tests.connect_stage import Answer, gateway_event
+from tests.stack import Stack
+from tests.tables import client
+from tests.virtual_queue import Stored
 
 KEY = Secret("rk_a_key_for_the_console_0123456789abcdefghijk")
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
@@ -39,6 +43,22 @@ def let_in(
     )
 
 
+def offer_google(secret_id: str) -> None:
+    """The stack gets an OAuth client, as an operator would fill it in."""
+    manager = client("secretsmanager")
+    values = json.loads(manager.get_secret_value(SecretId=secret_id)["SecretString"])
+    more = {"google_client_id": "client-1", "google_client_secret": "client-secret-1"}
+    manager.put_secret_value(SecretId=secret_id, SecretString=json.dumps(values | more))
+
+
+def bury(stack: Stack, *bodies: str) -> None:
+    """Messages that were given up, each in a group of its own."""
+    for number, body in enumerate(bodies):
+        sent = {"number": 900 + number, "body": body, "group": f"bot:{number}", "carried": {}}
+        now = stack.clock.now()
+        stack.queue.dead.append(Stored(**sent, sent_at=now, visible_at=now))
+
+
 class ConsoleBrowser:
     """Keeps the console's cookie; follows nothing by itself."""
 
@@ -56,7 +76,7 @@ class ConsoleBrowser:
         return self._ask("POST", url, headers=kind, body=urlencode(form or {}))
 
     def submit(self, page: str, url: str, form: dict[str, str] | None = None) -> Answer:
-        """A form of a page that was loaded before."""
+        """A form of a page that was loaded before; its code is that of the whole session."""
         found = CSRF.search(self.get(page).body)
         assert found is not None, page
         return self.send(url, {"csrf": found[1], **(form or {})})

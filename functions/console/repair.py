@@ -62,7 +62,7 @@ def _show(visit: Visit) -> Answer:
         meetings=set_aside(service.stores.meetings, which, now=now),
         now=now,
         done=visit.request.asked("done"),
-        count=count if count.isascii() and count.isdigit() else "0",
+        count=int(count) if count.isascii() and count.isdigit() else 0,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 
 def text(key: str, **values: object) -> str:
-    """The text of a key; a key that does not exist is a KeyError, so that a test finds it."""
-    found = TEXTS[key]
+    """The text of a key, or of `key.one` where `count` is 1; no such key is a KeyError."""
+    found = TEXTS[f"{key}.one" if values.get("count") == 1 and f"{key}.one" in TEXTS else key]
     return found.format(**values) if values else found
 
 
@@ -165,6 +165,19 @@ CONSOLE: Final = {
     "overview.problem.sweep": ("Changes wait: calendars were not read completely for five minutes"),
     "overview.problem.dead_letters": "{count} messages failed for good and wait for you",
     "overview.problem.missed": "{count} of today's meetings had no bot",
+    "overview.problem.dead_letters.one": "A message failed for good and waits for you",
+    "overview.problem.missed.one": "One of today's meetings had no bot",
+    "overview.problem.drift.one": "The last audit found a difference",
+    "overview.problem.soon.one": "A meeting of the next hours still waits for its bot",
+    "overview.problem.disconnected.one": "A calendar is disconnected",
+    "overview.problem.set_aside.one": "A meeting was refused by Recall",
+    "preview.added.one": "One gets a bot",
+    "preview.removed.one": "One loses its bot",
+    "preview.changed.one": "One gets another bot",
+    "find.found.lead.one": "One copy of a meeting, from a day ago on.",
+    "meeting.attempts.one": "one try so far",
+    "done.redriven.one": "One letter was sent again.",
+    "done.replayed_all.one": "One meeting is tried again.",
     "overview.problem.drift": "The last audit found {count} differences",
     "overview.problem.budget": "The rate budget of {endpoint} is nearly used up",
     "overview.problem.count": "Figures are old: nobody has counted for twenty minutes",

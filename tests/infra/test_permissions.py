@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import boto3
 import pytest
@@ -32,7 +32,7 @@ from shared.flows.rules import RulesDoors, RulesPut, put_rules
 from shared.observability import Log
 from shared.storage import settings
 from tests.connect_stage import ADA, GOOGLE, OUTLOOK, Answer
-from tests.console import let_in
+from tests.console import bury, let_in, offer_google
 from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
 from tests.infra.watched import WatchedConsole, WatchedPerson, WatchedStack, WatchedStage
@@ -109,11 +109,69 @@ def keys_are_looked_up(watch: Watch) -> None:
 
 
 def operators_look_around(watch: Watch) -> None:
+    stack, browser = _console(watch)
+    _add(stack.recall.account(GOOGLE, "owner@acme.example"), "Kickoff", series="weekly")
+    calendar_id = stack.connect()
+    stack.run(10)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    for page, status in (
+        ("/console", 200),
+        ("/console/calendars", 200),
+        ("/console/calendars?tenant_id=default", 200),
+        (f"/console/calendars/{calendar_id}", 200),
+        (f"/console/meetings/{row.event.event_id}", 200),
+        (f"/console/copies?key={quote(row.meeting_key or '', safe='')}", 200),
+        (f"/console/find?q={quote(MEET, safe='')}", 303),
+        (f"/console/bots/{row.assignment.bot_id}", 303),
+        ("/console/rules/versions", 200),
+        ("/console/repair", 200),
+        ("/console/erase?entity_id=u1", 200),
+    ):
+        assert browser.get(page).status == status, page
+
+
+def operators_send_every_form(watch: Watch) -> None:
+    stack, browser = _console(watch)
+    _add(stack.recall.account(GOOGLE, "owner@acme.example"), "Kickoff", series="weekly")
+    calendar_id = stack.connect()
+    stack.run(10)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    own = replace(row.assignment, by=Scheduling.SELF_MANAGED)
+    shared = replace(row, shared=True, problem="recall_refused", due=False, assignment=own)
+    stack.stores.meetings.save(shared)
+    bury(stack, "{}", encode(WorkDue(received_at=START)))
+    one, meetings = f"/console/calendars/{calendar_id}", "/console/meetings"
+    dead = {"message_id": "none"}
+    rules = {"scope": "default", "version": "0", "rules": "{}"}
+    word = {"choice": "auto", "calendar_id": calendar_id}
+    for page, path, form, status in (
+        ("/console/repair", "/console/repair/replay", {}, 303),
+        (one, f"{one}/resync", {}, 303),
+        (one, f"{meetings}/{row.event.event_id}/override", word, 303),
+        (one, f"{meetings}/{row.event.event_id}/override", word | {"scope": "series"}, 303),
+        ("/console/rules", "/console/rules/preview", rules, 200),
+        ("/console/rules", "/console/rules/save", rules, 303),
+        ("/console/rules", "/console/rules/save", rules | {"version": "1"}, 303),
+        (one, f"{one}/reconnect", {"return_url": "https://host.example/done"}, 200),
+        ("/console/erase?entity_id=u", "/console/erase", _erased("u"), 303),
+        ("/console/rules", "/console/repair/redrive", {}, 303),
+        ("/console/rules", "/console/repair/discard", dead, 404),
+        (f"{one}/delete", f"{one}/delete", {}, 303),
+    ):
+        assert browser.submit(page, path, form).status == status, path
+
+
+def _erased(entity_id: str) -> dict[str, str]:
+    return {"tenant_id": "default", "entity_id": entity_id, "typed": entity_id}
+
+
+def _console(watch: Watch) -> tuple[WatchedStack, WatchedConsole]:
     stack = WatchedStack(watch)
     let_in(stack.stores.api_keys, now=START)
+    offer_google(stack.environment["SECRET_ID"])
     browser = WatchedConsole(stack, watch)
     assert browser.sign_in().status == 303
-    assert browser.get("/console").status == 200
+    return stack, browser
 
 
 def people_use_their_links(watch: Watch) -> None:
@@ -460,6 +518,7 @@ def _reconciler_refreshes(stage: WatchedStage, _: str) -> None:
 SCENARIOS: list[Callable[[Watch], None]] = [
     keys_are_looked_up,
     operators_look_around,
+    operators_send_every_form,
     people_use_their_links,
     people_reconnect_what_recall_has_lost,
     bots_follow_their_meetings,

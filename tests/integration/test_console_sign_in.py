@@ -185,7 +185,7 @@ def test_every_page_tells_the_browser_what_to_refuse(browser: ConsoleBrowser, pa
     assert not [each for each in policy if "unsafe" in each]
     assert "no-store" == answer.headers["cache-control"]
     assert "nosniff" == answer.headers["x-content-type-options"]
-    assert "no-referrer" == answer.headers["referrer-policy"]
+    assert "same-origin" == answer.headers["referrer-policy"]
     assert "style=" not in answer.body
     assert "<script>" not in answer.body
     assert " on" not in {each[:3] for each in answer.body.split("<button")}
