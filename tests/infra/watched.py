@@ -18,8 +18,8 @@ from shared.queue import CalendarUpdate
 from shared.recall import new_session
 from tests.connect_stage import Answer, Browser, Stage
 from tests.console import ConsoleBrowser
-from tests.people import Person
 from tests.infra.watch import Watch, answered_by
+from tests.people import Person
 from tests.stack import RECALL, Stack
 from tests.tables import REGION
 
