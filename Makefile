@@ -5,8 +5,6 @@ TOOLS := .venv/.installed
 SAM_TOOLS := .venv-sam/.installed
 ENVIRONMENT ?= default
 MODE ?= managed
-MINUTES ?= 20
-SEED ?= 4
 
 # The template check asks for a region and for nothing else of AWS.
 export AWS_DEFAULT_REGION ?= us-east-1
