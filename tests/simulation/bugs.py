@@ -567,6 +567,7 @@ BUGS: tuple[Bug, ...] = (
         name="override-lost-on-a-rule-change",
         takes="a person's word that survives a change of rules",
         breaks=(10,),
+        seed=18,
         edits=(
             Edit(
                 REDECIDE,
@@ -1040,6 +1041,7 @@ BUGS: tuple[Bug, ...] = (
         name="address-in-a-log-line",
         takes="the allow-list's promise that a log line holds ids and codes alone",
         breaks=(8,),
+        seed=0,
         edits=(
             Edit(
                 ACT,
