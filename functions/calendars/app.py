@@ -110,6 +110,7 @@ def compose(
         public_url=settings["PUBLIC_URL"].rstrip("/"),
         return_urls=listed(environment, "RETURN_URLS"),
         allow_unconfirmed=flag(environment, "ALLOW_UNCONFIRMED"),
+        embed_origins=listed(environment, "EMBED_ORIGINS"),
     )
 
 

@@ -12,6 +12,8 @@ from shared.domain.rules import Choice
 from shared.entrypoints.http import Body, printable
 
 DEFAULT_TENANT = "default"
+PAGE_LINK_MINUTES_MAX = 30 * 24 * 60
+OPT_OUT_LINK_MINUTES_MAX = 90 * 24 * 60
 
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=256), AfterValidator(printable)
@@ -73,6 +75,18 @@ class CalendarPatch(Body):
 class OverrideBody(Body):
     choice: Choice
     scope: Scope
+
+
+class PageLinkBody(Body):
+    """`embed`: the page may stand in a frame of the origins that the stack names."""
+
+    expires_in_minutes: Annotated[int, Field(ge=5, le=PAGE_LINK_MINUTES_MAX)] = 24 * 60
+    embed: bool = False
+
+
+class OptOutLinkBody(Body):
+    scope: Scope = Scope.OCCURRENCE
+    expires_in_minutes: Annotated[int, Field(ge=5, le=OPT_OUT_LINK_MINUTES_MAX)] = 30 * 24 * 60
 
 
 Some = Annotated[int, Field(ge=1, le=100)]

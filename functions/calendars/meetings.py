@@ -1,4 +1,4 @@
-"""Routes of meetings: what is known of them, and overrides."""
+"""Routes of meetings: what is known of them, overrides, and links to opt out."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from datetime import UTC, datetime, timedelta
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from functions.calendars.bodies import OverrideBody, Scope
+from functions.calendars.bodies import OptOutLinkBody, OverrideBody, Scope
 from functions.calendars.service import Service
-from functions.calendars.views import meeting_view
+from functions.calendars.views import Json, meeting_view
 from shared.domain.meeting import Meeting, Override
+from shared.domain.moment import moment_text
+from shared.domain.page_link import OptOutLink, opt_out_token, whole_seconds
 from shared.entrypoints.http import (
     read_body,
     read_caller,
     read_cursor,
     read_limit,
     read_moment,
+    read_optional_body,
     reply,
 )
 from shared.errors import CallerError
@@ -30,6 +33,7 @@ from shared.flows.meetings import (
     override_occurrence,
     override_series,
 )
+from shared.flows.opt_out import check_series
 
 LOOK_BACK = timedelta(days=1)
 LOOK_AHEAD = timedelta(days=28)
@@ -56,6 +60,28 @@ def add_meeting_routes(app: APIGatewayHttpResolver, service: Service) -> None:
         set_by = read_caller(app.current_event).key_prefix or None
         shown = _overridden(service, meeting, body=body, set_by=set_by)
         return reply(200, meeting_view(shown))
+
+    @app.post("/v1/calendars/<calendar_id>/meetings/<event_id>/opt-out-link")
+    def _opt_out_link(calendar_id: str, event_id: str) -> Response[str]:
+        body = read_optional_body(app.current_event, OptOutLinkBody)
+        calendar = existing(service.stores.calendars, calendar_id)
+        meeting = existing_meeting(service.meeting_doors(), calendar.calendar_id, event_id=event_id)
+        return reply(201, _opt_out_link_of(service, meeting, body=body))
+
+
+def _opt_out_link_of(service: Service, meeting: Meeting, *, body: OptOutLinkBody) -> Json:
+    """Made of nothing but its own text, so a repeated request does no harm."""
+    if body.scope is Scope.SERIES:
+        check_series(meeting)
+    link = OptOutLink(
+        calendar_id=meeting.event.calendar_id,
+        event_id=meeting.event.event_id,
+        series=body.scope is Scope.SERIES,
+        expires_at=whole_seconds(service.clock()) + timedelta(minutes=body.expires_in_minutes),
+    )
+    token = opt_out_token(link, link_secret=service.secrets.get().link_secret)
+    url = f"{service.public_url}/opt-out/{token.reveal()}"
+    return {"url": url, "expires_at": moment_text(link.expires_at)}
 
 
 def _overridden(

@@ -51,6 +51,7 @@ class Service:
     public_url: str
     return_urls: tuple[str, ...]
     allow_unconfirmed: bool
+    embed_origins: tuple[str, ...]
 
     def once(
         self, app: APIGatewayHttpResolver, work: Callable[[], dict[str, Any]]
@@ -87,7 +88,9 @@ class Service:
         )
 
     def erasure_doors(self) -> ErasureDoors:
-        return ErasureDoors(workspace=self.stores.workspace, queue=self.queue)
+        return ErasureDoors(
+            workspace=self.stores.workspace, settings=self.stores.settings, queue=self.queue
+        )
 
     def previewer(self) -> Previewer:
         return Previewer(self.stores, self._neighbours())

@@ -1,4 +1,4 @@
-"""The pages that people look at: the operators' console, and the files of all pages."""
+"""The pages that people look at: the console, an entity's own page, opt-outs, and their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from functions.console.calendars import add_calendars
 from functions.console.entities import add_entities
 from functions.console.find import add_find
 from functions.console.meetings import add_meetings
+from functions.console.opt_out import add_opt_out
 from functions.console.overview import add_overview
+from functions.console.own_pages import add_own_pages
+from functions.console.own_rules import add_own_rules
 from functions.console.repair import add_repair
 from functions.console.rules import add_rules
 from functions.console.service import Service
@@ -61,6 +64,7 @@ NEEDED: Final = (
     "DEAD_LETTER_QUEUE_URL",
     "BUS_NAME",
     "SECRET_ID",
+    "SEAL_KEY_ID",
     "RECALL_BASE_URL",
 )
 
@@ -104,7 +108,7 @@ def compose(
         recall=open_recall(
             environment, session, secrets=secrets, store=stores.workspace, clock=clock
         ),
-        seal=Seal(client("kms"), ""),
+        seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
         limits=parse_limits(environment.get("RECALL_LIMITS", "")),
         kit=Kit(TEMPLATES),
         log=Log("console"),
@@ -113,6 +117,7 @@ def compose(
         workers=workers,
         public_url=settings["PUBLIC_URL"].rstrip("/"),
         return_urls=listed(environment, "RETURN_URLS"),
+        embed_origins=listed(environment, "EMBED_ORIGINS"),
     )
 
 
@@ -128,6 +133,9 @@ def pages(service: Service) -> Routes:
     add_rules(routes, service)
     add_repair(routes, service)
     add_entities(routes, service)
+    add_own_pages(routes, service)
+    add_own_rules(routes, service)
+    add_opt_out(routes, service)
     return routes
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from shared.domain.secret import Secret
 from shared.events import EventBus
 from shared.flows.connect import BrowserDoors, ConnectDoors
 from shared.flows.dead_letters import DeadLetterDoors
@@ -15,6 +16,7 @@ from shared.flows.doors import CalendarDoors
 from shared.flows.erase import ErasureDoors
 from shared.flows.meetings import MeetingDoors, Moment
 from shared.flows.neighbours import Neighbours, Workers
+from shared.flows.own_page import OwnPages
 from shared.flows.preview import Previewer
 from shared.flows.rules import RulesDoors
 from shared.observability import Log
@@ -30,7 +32,7 @@ UNIQUE_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Doors and settings; `seal` is only carried along: starting a connect seals nothing."""
+    """Doors and settings."""
 
     stores: Stores
     secrets: SecretStore
@@ -48,6 +50,13 @@ class Service:
     workers: Workers
     public_url: str
     return_urls: tuple[str, ...]
+    embed_origins: tuple[str, ...]
+
+    def link_secret(self) -> Secret:
+        return self.secrets.get().link_secret
+
+    def own_pages(self) -> OwnPages:
+        return OwnPages(self.stores, link_secret=self.link_secret())
 
     def moment(self) -> Moment:
         return Moment(now=self.clock(), unique=self.chance(UNIQUE_BYTES))
@@ -75,7 +84,9 @@ class Service:
         return DeadLetterDoors(dead=self.dead, queue=self.queue, unique=unique, log=self.log)
 
     def erasure_doors(self) -> ErasureDoors:
-        return ErasureDoors(workspace=self.stores.workspace, queue=self.queue)
+        return ErasureDoors(
+            workspace=self.stores.workspace, settings=self.stores.settings, queue=self.queue
+        )
 
     def meeting_doors(self) -> MeetingDoors:
         return MeetingDoors(

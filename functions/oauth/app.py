@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from math import ceil
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
-from functions.oauth.pages import page, redirect, refusal_page
+from functions.oauth.pages import about_page, page, redirect, refusal_page
 from shared.config import AWS_LIMITS, flag, require
 from shared.domain.calendar import Platform
-from shared.domain.connect import LINK_LIFE
+from shared.domain.connect import LINK_LIFE, ConnectSession
 from shared.domain.link import cookie_among, set_cookie
 from shared.domain.refusal import Refusal
 from shared.domain.secret import Secret
@@ -28,10 +28,12 @@ from shared.flows.connect import (
     ProviderAnswer,
     Redirect,
     open_link,
+    session_behind,
     take_answer,
 )
 from shared.flows.doors import CalendarDoors
 from shared.observability import Log
+from shared.pages.texts import text
 from shared.providers.clients import OAuthClients, providers_of
 from shared.queue import Queue
 from shared.recall import new_session, open_recall
@@ -73,6 +75,14 @@ class Service:
     connect: ConnectDoors
     log: Log
     clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """The page before the consent."""
+
+    session: ConnectSession
+    token: str = field(repr=False)
 
 
 def handler(event: Event, context: object) -> Reply:
@@ -135,21 +145,43 @@ def answer(event: Event, service: Service) -> Reply:
     except TransientError as error:
         service.log.warning("browser asked to come again", code=error.code)
         wait = str(ceil(error.retry_after or RETRY_SECONDS))
-        sentence = "This did not work just now. Please reload the page in a moment."
-        return page(503, code=error.code, sentence=sentence, headers={"retry-after": wait})
+        return _later(error.code, headers={"retry-after": wait})
     except (CallerError, PermanentError) as error:
         service.log.crash("browser sent away until an operator acts", error)
         service.log.count("ConnectFailed")
-        return page(500, code=error.code, sentence="This service needs its operator.")
+        return page(
+            500,
+            code=error.code,
+            title=text("connect.failed.title"),
+            sentence=text("connect.operator"),
+            step=text("connect.operator.next"),
+        )
 
 
-def _answer(event: Event, service: Service) -> Redirect | PlainPage:
+def _later(code: str, *, headers: dict[str, str]) -> Reply:
+    return page(
+        503,
+        code=code,
+        title=text("connect.failed.title"),
+        sentence=text("connect.later"),
+        step=text("connect.later.next"),
+        headers=headers,
+    )
+
+
+def _answer(event: Event, service: Service) -> Redirect | PlainPage | About:
     cookie = cookie_among(event.get("cookies") or [])
     given = event.get("pathParameters") or {}
     match event["routeKey"]:
         case "GET /connect/{token}" if not _is_prefetch(event):
             token = str(given.get("token", ""))
             return open_link(service.connect.browser, token, cookie=cookie, now=service.clock())
+        case "GET /connect/{token}/about":
+            token = str(given.get("token", ""))
+            session = session_behind(service.connect.browser, token, now=service.clock())
+            if isinstance(session, PlainPage):
+                return session
+            return About(session=session, token=token)
         case "GET /oauth/{platform}/callback" if given.get("platform") in set(Platform):
             return take_answer(
                 service.connect,
@@ -179,8 +211,10 @@ def _is_prefetch(event: Event) -> bool:
     return "prefetch" in (event.get("headers") or {}).get("sec-purpose", "")
 
 
-def _reply(outcome: Redirect | PlainPage) -> Reply:
+def _reply(outcome: Redirect | PlainPage | About) -> Reply:
     match outcome:
+        case About(session=session, token=token):
+            return about_page(session, token=token)
         case PlainPage(refusal=refusal, status=status):
             return refusal_page(refusal, status=status)
         case Redirect(location=location, cookie=Secret() as cookie):

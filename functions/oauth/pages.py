@@ -1,62 +1,59 @@
-"""The few plain pages that a person may see when no address of the host can be trusted."""
+"""What a person sees before a consent, and when no address of the host can be trusted."""
 
 from __future__ import annotations
 
-import html
-from string import Template
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
-from shared.domain.refusal import SENTENCES, Refusal
+from shared.domain.connect import ConnectSession
+from shared.domain.refusal import Refusal
+from shared.pages.headers import SECURITY
+from shared.pages.kit import Kit
+from shared.pages.texts import text
+from shared.pages.web import page_answer
 
-STYLE: Final = (
-    "body{font:1.125rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;"
-    "color:#1b1b1b;background:#fff}h1{font-size:1.5rem}code{color:#555}"
-    "@media(prefers-color-scheme:dark){body{color:#eee;background:#1b1b1b}code{color:#aaa}}"
-)
-HEADERS: Final = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
-}
-PAGE: Final = Template(
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    '<meta name="robots" content="noindex"><title>$title</title><style>$style</style></head>'
-    "<body><main><h1>$title</h1><p>$sentence</p><p><code>$code</code></p></main></body></html>"
-)
-TITLE: Final = "The calendar was not connected"
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def about_page(session: ConnectSession, *, token: str) -> dict[str, Any]:
+    """What will be read and what not, before the provider asks."""
+    body = _kit().render("about.html", session=session, link=f"/connect/{token}")
+    return page_answer(body).event()
 
 
 def refusal_page(refusal: Refusal, *, status: int) -> dict[str, Any]:
-    return page(status, code=refusal.value, sentence=SENTENCES[refusal])
+    key = f"refused.{refusal}"
+    return page(
+        status,
+        code=refusal.value,
+        title=text(f"{key}.title"),
+        sentence=text(key),
+        step=text(f"{key}.next"),
+    )
 
 
 def page(
-    status: int, *, code: str, sentence: str, headers: dict[str, str] | None = None
+    status: int,
+    *,
+    code: str,
+    title: str,
+    sentence: str,
+    step: str,
+    headers: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """An HTTP API answer with a page; `code` is what support will ask for."""
-    body = PAGE.substitute(
-        title=html.escape(TITLE),
-        style=STYLE,
-        sentence=html.escape(sentence),
-        code=html.escape(code),
+    """An HTTP API answer with a page; `step` comes next, `code` is what support will ask for."""
+    body = _kit().render(
+        "message.html", title=title, sentence=sentence, next=step, code=code, link=None
     )
-    content = {"content-type": "text/html; charset=utf-8"}
-    return {
-        "statusCode": status,
-        "headers": {**HEADERS, **content, **(headers or {})},
-        "body": body,
-    }
+    return page_answer(body, status=status, headers=headers).event()
 
 
 def redirect(location: str, *, cookies: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {
-        "statusCode": 302,
-        "headers": {**HEADERS, "location": location},
-        "cookies": list(cookies),
-        "body": "",
-    }
+    headers = {**SECURITY, "cache-control": "no-store", "location": location}
+    return {"statusCode": 302, "headers": headers, "cookies": list(cookies), "body": ""}
+
+
+@cache
+def _kit() -> Kit:
+    return Kit(TEMPLATES)

@@ -100,7 +100,7 @@ def _adopting(row: Meeting, around: Surroundings) -> Meeting:
         fingerprint=wish.fingerprint,
         join_at=ours.start,
     )
-    return _assigned(row, assignment, around=around)
+    return replace(_assigned(row, assignment, around=around), asked=False)
 
 
 def explained(row: Meeting, around: Surroundings) -> Meeting:
@@ -193,7 +193,9 @@ def is_unheard(row: Meeting) -> bool:
 def heard(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row after Recall was asked what became of a call whose answer was lost."""
     seen = _seen(replace(row, asked=False), answer, around=around)
-    for entry in coming(seen, now=around.now)[-1:]:
+    # One that has begun since is not coming any more, and may have to leave.
+    ours = matching_bot(seen, deduplication_key=seen.meeting_key or "")
+    for entry in [ours] if ours else coming(seen, now=around.now)[-1:]:
         assignment = Assignment(
             bot_id=entry.bot_id,
             deduplication_key=entry.deduplication_key,

@@ -26,6 +26,11 @@ class Erasure:
     sessions: int = 0
     rules: int = 0
 
+    @property
+    def mark(self) -> str:
+        """Where it is kept that links given out before open nothing any more."""
+        return _mark(self.record.split("#")[1])
+
     def of(self, tenant_id: str, entity_id: str) -> bool:
         return (self.tenant_id, self.entity_id) == (tenant_id, entity_id)
 
@@ -65,6 +70,18 @@ def record_name(tenant_id: str, entity_id: str, *, key: Secret, asked_at: dateti
 
     Without the key, guessing ids until a hash fits would name the person.
     """
+    return f"erased#{_digest(tenant_id, entity_id, key=key)}#{asked_at.isoformat()}"
+
+
+def mark_name(tenant_id: str, entity_id: str, *, key: Secret) -> str:
+    """`Erasure.mark` of an entity; it tells nobody who it was, either."""
+    return _mark(_digest(tenant_id, entity_id, key=key))
+
+
+def _digest(tenant_id: str, entity_id: str, *, key: Secret) -> str:
     ids = f"erased:{tenant_id}\x00{entity_id}".encode()
-    digest = hmac.new(key.reveal().encode(), ids, hashlib.sha256).hexdigest()
-    return f"erased#{digest}#{asked_at.isoformat()}"
+    return hmac.new(key.reveal().encode(), ids, hashlib.sha256).hexdigest()
+
+
+def _mark(digest: str) -> str:
+    return f"links:{digest}"

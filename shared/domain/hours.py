@@ -16,7 +16,7 @@ def is_within(windows: tuple[Window, ...], moment: datetime, *, zone: str | None
 
     A window that ends before it starts, or as it starts, goes on into the next day.
     """
-    local = _local(moment, zone)
+    local = local_time(moment, zone=zone)
     return any(_holds(window, local) for window in windows)
 
 
@@ -29,7 +29,8 @@ def _holds(window: Window, local: datetime) -> bool:
     return (today and window.start <= clock) or (yesterday and clock < window.end)
 
 
-def _local(moment: datetime, zone: str | None) -> datetime:
+def local_time(moment: datetime, *, zone: str | None) -> datetime:
+    """By the clock on the wall there; without a known zone in UTC."""
     try:
         return moment.astimezone(_zone(zone))
     except OverflowError:

@@ -178,8 +178,12 @@ def _plan_none(row: Meeting, *, company: Company, now: datetime) -> Action | Non
 
 
 def _may_have_bot(row: Meeting, *, now: datetime) -> bool:
-    """One was asked for, and whoever asked did not live to hear the answer."""
-    return row.asked and row.event.end > now
+    """One was asked for, and whoever asked did not live to hear the answer.
+
+    One that the row knows and that has begun hears nothing but a word to leave.
+    """
+    begun = row.assignment is not None and row.assignment.join_at <= now
+    return row.asked and row.event.end > now and not begun
 
 
 def _must_go(row: Meeting, assigned: Assignment, *, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.domain.secret import Secret
 
-TOKEN_LENGTH_MAX: Final = 2048
+TOKEN_LENGTH_MAX: Final = 4096
 _EXPIRY: Final = "exp"
 
 Facts = dict[str, str]
@@ -22,7 +22,9 @@ def sign(
     facts: Mapping[str, str], *, purpose: str, link_secret: Secret, expires_at: datetime
 ) -> Secret:
     """`{facts}.{mac}`, URL-safe; good until `expires_at` and for `purpose` alone."""
-    content = json.dumps({**facts, _EXPIRY: int(expires_at.timestamp())}, separators=(",", ":"))
+    content = json.dumps(
+        {**facts, _EXPIRY: int(expires_at.timestamp())}, separators=(",", ":"), ensure_ascii=False
+    )
     text = _encoded(content.encode())
     return Secret(f"{text}.{_mac(text, purpose=purpose, link_secret=link_secret)}")
 

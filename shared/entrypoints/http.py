@@ -144,6 +144,11 @@ def parse_body(text: bytes, model: type[Model]) -> Model:
         raise _refused_body(error) from None
 
 
+def read_optional_body(event: APIGatewayProxyEventV2, model: type[Model]) -> Model:
+    """As `read_body`, for a request whose body may be left out."""
+    return read_body(event, model) if event.body else model()
+
+
 def raw_body(event: APIGatewayProxyEventV2) -> bytes:
     """The request's bytes; CallerError when there are too many or they cannot be decoded."""
     try:

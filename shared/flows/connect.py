@@ -204,16 +204,23 @@ def open_link(
 
     The link opens once; the browser that opened it may come back (reload, back button).
     """
-    link_secret = doors.secrets.get().link_secret
-    session_id = session_of_link(token, link_secret=link_secret)
+    session = session_behind(doors, token, now=now)
+    if isinstance(session, PlainPage):
+        return session
+    if not _may_open(session, cookie):
+        return PlainPage(refusal=Refusal.LINK_USED, status=410)
+    return _to_provider(doors, session, cookie=cookie, now=now)
+
+
+def session_behind(doors: BrowserDoors, token: str, *, now: datetime) -> ConnectSession | PlainPage:
+    """The session that a link opens, looked at without opening it."""
+    session_id = session_of_link(token, link_secret=doors.secrets.get().link_secret)
     if session_id is None:
         return PlainPage(refusal=Refusal.LINK_UNKNOWN, status=404)
     session = doors.sessions.get(session_id)
     if session is None or session.created_at + LINK_LIFE <= now:
         return PlainPage(refusal=Refusal.LINK_EXPIRED, status=410)
-    if not _may_open(session, cookie):
-        return PlainPage(refusal=Refusal.LINK_USED, status=410)
-    return _to_provider(doors, session, cookie=cookie, now=now)
+    return session
 
 
 def take_answer(

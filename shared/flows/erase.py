@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.observability import Log
     from shared.providers.clients import OAuthClients
     from shared.queue import Queue
-    from shared.storage import Stores, WorkspaceStore
+    from shared.storage import SettingsStore, Stores, WorkspaceStore
 
 TRIES = 5
 CALENDARS_PAGE = 25
@@ -33,14 +33,19 @@ INDEXES_LAG_AT_MOST = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureDoors:
-    """The list of what waits, and the bell."""
+    """The list of what waits, the marks against links, and the bell."""
 
     workspace: WorkspaceStore
+    settings: SettingsStore
     queue: Queue
 
 
 def ask_for_erasure(doors: ErasureDoors, wanted: Erasure, *, unique: str) -> None:
-    """Note the wish and ring; one that waits already is not noted twice."""
+    """Note the wish and ring; one that waits already is not noted twice.
+
+    Links to the entity's own page end at once, not only when everything is gone.
+    """
+    doors.settings.mark(wanted.mark, at=wanted.asked_at)
     for _ in range(TRIES):
         known = doors.workspace.erasures()
         if known.includes(wanted.tenant_id, wanted.entity_id):

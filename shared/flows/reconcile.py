@@ -12,7 +12,7 @@ from shared.domain.consider import action_for
 from shared.domain.drift import Drift, drift_of
 from shared.domain.rules import Scheduling
 from shared.errors import CallerError, PermanentError
-from shared.flows.calendars import DELETED_AT_RECALL
+from shared.flows.calendars import DELETED_AT_RECALL, AccountBusy
 from shared.flows.observe import owed
 from shared.flows.orphans import DRIFT_METRICS
 from shared.recall import NotFound, Refused
@@ -183,6 +183,8 @@ class Reconciler:
         """One that cannot be refreshed must not hold up the rest; an outage holds up all."""
         try:
             self._tools.refresh(calendar_id)
+        except AccountBusy:
+            return True
         except (CallerError, PermanentError) as error:
             self._tools.log.crash("calendar not refreshed", error, calendar_id=calendar_id)
             return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, assert_never
 from shared.domain.calendar import CalendarStatus
 from shared.domain.feed import OVERLAP, Feed, OpenSweep, covered, cursor_after, next_sweep_at
 from shared.errors import CallerError, PermanentError, RollcallError, TransientError
+from shared.flows.calendars import AccountBusy
 from shared.flows.observe import owed
 from shared.queue import FeedChanged, FeedMessage, Tick, WorkDue
 from shared.recall import NotFound, Refused, Unexpected
@@ -350,6 +351,8 @@ class Sweeper:
         for calendar in connecting:
             try:
                 self._refresh(calendar.calendar_id)
+            except AccountBusy:
+                continue
             except TransientError as error:
                 self._log.warning("connecting calendars not refreshed", code=error.code)
                 return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from shared.domain.hours import local_time
 from shared.pages.chart import bars
 from shared.pages.static import address_of
 from shared.pages.texts import TEXTS, because, text, words
@@ -44,6 +45,7 @@ def _environment(folders: Iterable[Path]) -> Environment:
     )
     environment.tests["text_key"] = TEXTS.__contains__
     environment.filters.update({"moment": moment, "clock": clock, "day": day, "span": span})
+    environment.filters.update({"clock_in": clock_in, "date": date_text})
     return environment
 
 
@@ -58,6 +60,19 @@ def clock(when: datetime) -> Markup:
 
 def day(when: datetime) -> Markup:
     return _time(when, when.astimezone(UTC).strftime("%A, %-d %B"), show="day")
+
+
+def clock_in(when: datetime, zone: str | None) -> Markup:
+    """The clock of a zone; the script shows the viewer's own, with the day where it is another."""
+    there = local_time(when, zone=zone)
+    stamp = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" data-show="clock" data-day="{}">{}</time>').format(
+        stamp, there.date().isoformat(), there.strftime("%H:%M")
+    )
+
+
+def date_text(day: date) -> str:
+    return f"{day:%A}, {day.day} {day:%B}"
 
 
 def span(length: timedelta | float) -> str:

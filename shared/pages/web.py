@@ -47,9 +47,14 @@ class Request:
         """Whether the browser says that another site's page sent it."""
         site = self.headers.get("sec-fetch-site")
         if site is not None:
+            # The origin of a form without a referrer is "null", wherever it comes from.
             return site not in {"same-origin", "none"}
         origin = self.headers.get("origin")
-        return origin is not None and origin.partition("://")[2] != self.headers.get("host", "")
+        return origin not in {None, f"https://{self.host}", f"http://{self.host}"}
+
+    @property
+    def host(self) -> str:
+        return self.headers.get("host", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +140,7 @@ class Routes:
         return None
 
     def _adding(self, method: str, path: str) -> Callable[[Page], Page]:
-        pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,512})", path))
+        pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]{1,4096})", path))
 
         def add(page: Page) -> Page:
             self._routes.append((method, pattern, page))

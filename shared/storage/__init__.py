@@ -8,7 +8,7 @@ from shared.storage.errors import Conflict, Refused, StorageUnavailable
 from shared.storage.meetings import MeetingStore
 from shared.storage.pages import Page
 from shared.storage.sessions import SessionStore
-from shared.storage.settings import RulesVersion, SettingsStore
+from shared.storage.settings import RulesVersion, SettingsStore, Together
 from shared.storage.stores import Stores, open_stores
 from shared.storage.tables import Tables
 from shared.storage.workspace import WorkspaceStore
@@ -30,6 +30,7 @@ __all__ = [
     "StorageUnavailable",
     "Stores",
     "Tables",
+    "Together",
     "WorkspaceStore",
     "open_stores",
 ]

@@ -57,11 +57,8 @@ class SeriesWords:
     def of(self, series: Iterable[Series]) -> dict[Series, Words]:
         """Read together; series of which nobody said anything are left out."""
         wanted = set(series)
-        scopes = {scope(one) for one in wanted for scope in (_own_scope, _root_scope)}
-        rows = self._table.get_many(sorted(scopes))
-        said = {row.scope: row.words for row in rows}
-        heard = {one: _heard(one, said) for one in wanted}
-        return {one: words for one, words in heard.items() if words != Words()}
+        rows = self._table.get_many(names_of(wanted))
+        return words_of(wanted, {row.scope: row.words for row in rows})
 
     def put_override(self, series: Series, override: Override) -> None:
         self._say(series, {"override": override_map(override)})
@@ -95,6 +92,17 @@ class SeriesWords:
             except Conflict:
                 continue
         raise Conflict
+
+
+def names_of(series: Iterable[Series]) -> list[str]:
+    """The rows that may hold words on these series: two for each, one where nobody cut it."""
+    return sorted({scope(one) for one in series for scope in (_own_scope, _root_scope)})
+
+
+def words_of(series: Iterable[Series], said: Mapping[str, Said]) -> dict[Series, Words]:
+    """What those rows say; series of which nobody said anything are left out."""
+    heard = {one: _heard(one, said) for one in series}
+    return {one: words for one, words in heard.items() if words != Words()}
 
 
 def _unchanged(row: SeriesRow | None) -> Condition:

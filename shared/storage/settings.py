@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
-from shared.storage.attributes import MapOf, MomentAttribute
+from shared.storage.attributes import MapOf, MomentAttribute, stored_moment
 from shared.storage.errors import Conflict
 from shared.storage.pages import Page, cursor_invalid, cursor_of, key_of
-from shared.storage.series import SeriesWords
+from shared.storage.series import SeriesWords, names_of, words_of
 from shared.storage.table import Table
 from shared.storage.tables import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Mapping
 
     from pynamodb.connection import Connection
     from pynamodb.expressions.condition import Condition
 
+    from shared.domain.series import Series, Words
 
 KEY_BYTES_MAX: Final = 2_048
 VERSIONS_KEPT: Final = 500
 VERSION_DIGITS_MAX: Final = 15
+MARKED_AT: Final = "marked_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +54,50 @@ class SettingsRow(Model):
     version = NumberAttribute(null=True)
 
 
+class AnyRow(Model):
+    """A row of either kind, for reading both in one request."""
+
+    scope = UnicodeAttribute(hash_key=True)
+    document = MapOf(null=True)
+    words = MapOf(null=True)
+    version = NumberAttribute(null=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Rules and their versions by scope, words by series, marks by name, as far as they exist."""
+
+    rules: dict[str, dict[str, Any]]
+    versions: dict[str, int]
+    series: dict[Series, Words]
+    marks: dict[str, datetime]
+
+
 class SettingsStore:
     """Rules documents; `series` for what was said of series. See Table for what may be raised."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._table = Table(SettingsRow, connection=connection, name=name, schema=SETTINGS)
+        self._any = Table(AnyRow, connection=connection, name=name, schema=SETTINGS)
         self.series = SeriesWords(connection, name)
+
+    def together(
+        self, *, scopes: Iterable[str], series: Iterable[Series] = (), marks: Collection[str] = ()
+    ) -> Together:
+        """All of it in one request for up to 100 rows; a series takes two."""
+        wanted, names = list(series), {_key(scope): scope for scope in scopes}
+        rows = {row.scope: row for row in self._any.get_many([*names, *names_of(wanted), *marks])}
+        return Together(
+            rules={scope: rows[key].document for key, scope in names.items() if key in rows},
+            versions={scope: int(rows[key].version) for key, scope in names.items() if key in rows},
+            series=words_of(wanted, {key: row.words for key, row in rows.items() if row.words}),
+            marks={name: _marked(rows[name]) for name in marks if name in rows},
+        )
+
+    def mark(self, name: str, *, at: datetime) -> None:
+        """Notes the moment under a name that no scope has."""
+        document = {MARKED_AT: stored_moment(at)}
+        self._table.put(SettingsRow(scope=name, document=document, set_at=at))
 
     def rules(self, scope: str) -> dict[str, Any] | None:
         row = self._table.get(_key(scope))
@@ -133,6 +173,10 @@ class SettingsStore:
         if standing.version:
             self._table.delete(_key(scope))
         return standing.version
+
+
+def _marked(row: AnyRow) -> datetime:
+    return datetime.fromisoformat(row.document[MARKED_AT])
 
 
 def _row(key: str, version: RulesVersion) -> SettingsRow:

@@ -56,6 +56,8 @@ BODIES = {
     "CalendarBody": bodies.CalendarBody,
     "CalendarPatch": bodies.CalendarPatch,
     "OverrideBody": bodies.OverrideBody,
+    "PageLinkBody": bodies.PageLinkBody,
+    "OptOutLinkBody": bodies.OptOutLinkBody,
     "RulesBody": rules_body.RulesBody,
     "MatchesBody": rules_body.MatchesBody,
     "DenialsBody": rules_body.DenialsBody,

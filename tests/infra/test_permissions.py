@@ -9,15 +9,16 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from functions.authorizer import app as authorizer
-from infra.local.emulators.http import Fault, FaultKind, Response
+from infra.local.emulators.http import Fault, FaultKind, Request, Response
 from infra.local.emulators.recall.switches import Switches
+from shared.domain.calendar import CalendarStatus
 from shared.domain.claim import Wanted
 from shared.domain.erasure import Erasure
 from shared.domain.meeting import Override
@@ -30,11 +31,11 @@ from shared.flows.keep import Keeper
 from shared.flows.rules import RulesDoors, RulesPut, put_rules
 from shared.observability import Log
 from shared.storage import settings
-from tests.connect_stage import ADA, GOOGLE, OUTLOOK
+from tests.connect_stage import ADA, GOOGLE, OUTLOOK, Answer
 from tests.console import bury, let_in, offer_google
 from tests.infra.template import Template, referred
 from tests.infra.watch import Permission, Watch
-from tests.infra.watched import WatchedConsole, WatchedStack, WatchedStage
+from tests.infra.watched import WatchedConsole, WatchedPerson, WatchedStack, WatchedStage
 from tests.integration.storage_values import session
 from tests.integration.test_calendars_api import meeting
 from tests.stack import START
@@ -172,6 +173,65 @@ def _console(watch: Watch) -> tuple[WatchedStack, WatchedConsole]:
     browser = WatchedConsole(stack, watch)
     assert browser.sign_in().status == 303
     return stack, browser
+
+
+def people_use_their_links(watch: Watch) -> None:
+    stage = WatchedStage(watch)
+    person = WatchedPerson(stage, watch)
+    calendar_id = stage.connect().json["calendar_id"]
+    stage.settle(calendar_id)
+    _share(stage, calendar_id)
+    stage.stores.meetings.save(meeting(calendar_id, "e1", series="s1"))
+    page = _path(stage.call("POST", "/v1/entities/default/u_1/page-link"))
+    for word in ("occurrence off", "series off"):
+        form = {"word": f"{word} {calendar_id} e1"}
+        assert person.submit(page, f"{page}/override", form).status == 303
+    preview = person.submit(f"{page}/rules", f"{page}/rules", {"base": "off"})
+    assert preview.status == 200
+    saved = {"base": "off", "save": "1", "version": "0"}
+    assert person.submit(f"{page}/rules", f"{page}/rules", saved).status == 303
+    for scope in ("occurrence", "series"):
+        path = f"/v1/calendars/{calendar_id}/meetings/e1/opt-out-link"
+        link = _path(stage.call("POST", path, {"scope": scope}))
+        assert person.submit(link, link, {"word": "out"}).status == 303
+    _reconnect(stage, person, page, calendar_id=calendar_id)
+    disconnected = person.submit(page, f"{page}/disconnect", {"calendar": calendar_id})
+    assert disconnected.status == 303
+
+
+def people_reconnect_what_recall_has_lost(watch: Watch) -> None:
+    stage = WatchedStage(watch)
+    calendar_id = stage.connect().json["calendar_id"]
+    stage.settle(calendar_id)
+    _share(stage, calendar_id)
+    stage.recall.handle(_deletion(stage, calendar_id))
+    page = _path(stage.call("POST", "/v1/entities/default/u_1/page-link"))
+    _reconnect(stage, WatchedPerson(stage, watch), page, calendar_id=calendar_id)
+    assert stage.stores.calendars.get(calendar_id) is None
+
+
+def _reconnect(stage: WatchedStage, person: WatchedPerson, page: str, *, calendar_id: str) -> None:
+    stage.stores.calendars.change(
+        calendar_id,
+        status=CalendarStatus.DISCONNECTED,
+        status_reason="gone",
+        updated_at=stage.clock.now(),
+    )
+    pressed = person.submit(page, f"{page}/reconnect", {"calendar": calendar_id})
+    browser = stage.browser()
+    at_provider = browser.get(pressed.location.removesuffix("/about"))
+    home = browser.get(stage.consent(at_provider.location))
+    assert "done=reconnected" in person.get(home.location).location
+
+
+def _path(made: Answer) -> str:
+    assert made.status == 201
+    return urlsplit(made.json["url"]).path
+
+
+def _deletion(stage: WatchedStage, calendar_id: str) -> Request:
+    url = f"{stage.environment['RECALL_BASE_URL']}/api/v2/calendars/{calendar_id}/"
+    return Request(method="DELETE", url=url, headers={"Authorization": "recall-key"}, body=b"")
 
 
 def bots_without_events_are_claimed(watch: Watch) -> None:
@@ -372,7 +432,11 @@ def an_entity_is_erased(watch: Watch) -> None:
         asked_by="test",
         asked_at=stack.clock.now(),
     )
-    doors = ErasureDoors(workspace=stack.stores.workspace, queue=stack.scheduler.queue)
+    doors = ErasureDoors(
+        workspace=stack.stores.workspace,
+        settings=stack.stores.settings,
+        queue=stack.scheduler.queue,
+    )
     ask_for_erasure(doors, wanted, unique="erasure")
     stack.run(61, ticks=True)
     assert stack.stores.workspace.report("erased#1")["calendars"] == 1
@@ -456,6 +520,8 @@ SCENARIOS: list[Callable[[Watch], None]] = [
     keys_are_looked_up,
     operators_look_around,
     operators_send_every_form,
+    people_use_their_links,
+    people_reconnect_what_recall_has_lost,
     bots_follow_their_meetings,
     bots_without_events_are_claimed,
     bots_report_what_they_do,

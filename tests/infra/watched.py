@@ -19,6 +19,7 @@ from shared.recall import new_session
 from tests.connect_stage import Answer, Browser, Stage
 from tests.console import ConsoleBrowser
 from tests.infra.watch import Watch, answered_by
+from tests.people import Person
 from tests.stack import RECALL, Stack
 from tests.tables import REGION
 
@@ -132,6 +133,20 @@ class WatchedConsole(ConsoleBrowser):
         more = {"API_KEYS_TABLE": str(stack.tables.api_keys), "PUBLIC_URL": "https://r.example"}
         self._environment = stack.environment | more
         super().__init__(console.compose(self._environment, **stack._given()))
+
+    def _ask(self, method: str, url: str, **how: Any) -> Answer:
+        with self._watch.acting("ConsoleFunction", self._environment):
+            return super()._ask(method, url, **how)
+
+
+class WatchedPerson(Person):
+    """The browser of somebody with a link, beside a stage."""
+
+    def __init__(self, stage: WatchedStage, watch: Watch) -> None:
+        self._watch = watch
+        more = {"API_KEYS_TABLE": str(stage.tables.api_keys)}
+        self._environment = stage.environment | more
+        super().__init__(console.compose(self._environment, **stage._parts()))
 
     def _ask(self, method: str, url: str, **how: Any) -> Answer:
         with self._watch.acting("ConsoleFunction", self._environment):

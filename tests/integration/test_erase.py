@@ -230,8 +230,18 @@ def test_the_list_of_what_waits_is_bounded(stack, api, monkeypatch):
 
 def test_what_fails_lets_the_others_pass(stack):
     for name in ("a", "b", "c"):
-        wanted = Erasure(tenant_id="t", entity_id=name, record=name, asked_by=None, asked_at=START)
-        doors = erase.ErasureDoors(workspace=stack.stores.workspace, queue=stack.scheduler.queue)
+        wanted = Erasure(
+            tenant_id="t",
+            entity_id=name,
+            record=f"erased#{name}#{START.isoformat()}",
+            asked_by=None,
+            asked_at=START,
+        )
+        doors = erase.ErasureDoors(
+            workspace=stack.stores.workspace,
+            settings=stack.stores.settings,
+            queue=stack.scheduler.queue,
+        )
         ask_for_erasure(doors, wanted, unique=name)
     known = stack.stores.workspace.erasures()
     order = [each.record for each in known.put_off(known.waiting[0]).waiting]

@@ -37,6 +37,7 @@ BUGS: tuple[Bug, ...] = (
         name="cursor-at-largest-updated-at",
         takes="the cursor that stands where the List began, behind whatever commits late",
         breaks=(5, 1),
+        seed=9,
         edits=(
             Edit(
                 SWEEP,
@@ -50,13 +51,17 @@ BUGS: tuple[Bug, ...] = (
         name="no-overlap",
         takes="the two minutes by which each List overlaps the one before",
         breaks=(5, 1),
+        seed=9,
         edits=(Edit(FEED, "OVERLAP = timedelta(seconds=120)", "OVERLAP = timedelta(0)"),),
     ),
     Bug(
         name="cursor-in-our-own-clock",
         takes="the cursor in Recall's clock instead of ours",
         breaks=(5, 1),
-        test="tests/integration/test_scheduler_faults.py",
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_a_change_that_shows_late_is_seen_whatever_the_clocks_say"
+        ),
         edits=(
             Edit(SWEEP, "cursor = cursor_after(list_started)", "cursor = cursor_after(started)"),
         ),
@@ -65,6 +70,7 @@ BUGS: tuple[Bug, ...] = (
         name="cursor-before-rows",
         takes="the order of a sweep: first the rows are stored, then the cursor moves",
         breaks=(5, 1),
+        seed=0,
         edits=(
             Edit(
                 SWEEP,
@@ -94,6 +100,7 @@ BUGS: tuple[Bug, ...] = (
         name="cover-by-end-of-sweep",
         takes="the start of the sweep, not its end, as what a doorbell is compared with",
         breaks=(5,),
+        seed=0,
         edits=(
             Edit(
                 SWEEP,
@@ -106,6 +113,7 @@ BUGS: tuple[Bug, ...] = (
         name="tick-not-heard",
         takes="the tick as a doorbell, without which a lost webhook is a lost change",
         breaks=(1, 5),
+        seed=14,
         edits=(
             Edit(
                 SWEEP,
@@ -118,6 +126,7 @@ BUGS: tuple[Bug, ...] = (
         name="tick-with-constant-body",
         takes="the scheduled time in the body of a tick, which content-based deduplication needs",
         breaks=(1,),
+        seed=9,
         edits=(
             Edit(WORLD, "encode(Tick(scheduled_at=moment))", "encode(Tick(scheduled_at=START))"),
         ),
@@ -126,6 +135,7 @@ BUGS: tuple[Bug, ...] = (
         name="page-error-ends-the-list",
         takes="the rule that only a page without `next` ends a List",
         breaks=(5, 6),
+        seed=28,
         edits=(
             Edit(
                 SWEEP,
@@ -143,7 +153,10 @@ BUGS: tuple[Bug, ...] = (
         name="open-sweep-forgotten",
         takes="the stored place of a sweep whose pages did not fit into one run",
         breaks=(5,),
-        test="tests/integration/test_scheduler_faults.py",
+        test=(
+            "tests/integration/test_scheduler_faults.py::"
+            "test_a_sweep_of_many_pages_goes_on_in_the_next_run"
+        ),
         edits=(
             Edit(
                 SWEEP,
@@ -157,7 +170,10 @@ BUGS: tuple[Bug, ...] = (
         name="stale-link-kept",
         takes="the fresh start of a sweep whose page link Recall does not know any more",
         breaks=(1, 5),
-        test="tests/integration/test_scheduler_faults.py",
+        test=(
+            "tests/integration/test_scheduler_faults.py::"
+            "test_a_sweep_whose_page_link_went_stale_starts_over"
+        ),
         edits=(
             Edit(
                 SWEEP,
@@ -171,12 +187,17 @@ BUGS: tuple[Bug, ...] = (
         name="new-calendar-without-its-own-read",
         takes="the full read owed to a calendar whose mapping the feed did not know",
         breaks=(1,),
+        seed=21,
         edits=(Edit(LANDING, "        read_since=shown.created_at,\n", ""),),
     ),
     Bug(
         name="no-full-read-after-reconnect",
         takes="the full read after a reconnect, which alone shows that Recall took the bots off",
         breaks=(1,),
+        test=(
+            "tests/integration/test_scheduler.py::"
+            "test_a_disconnect_takes_the_bots_and_a_reconnect_restores_them"
+        ),
         edits=(
             Edit(
                 CALENDARS,
@@ -190,7 +211,7 @@ BUGS: tuple[Bug, ...] = (
         name="read-request-lost",
         takes="the note that a calendar was asked for again while it was read",
         breaks=(1,),
-        test="tests/integration/test_storage_calendars.py",
+        test="tests/integration/test_storage_calendars.py::test_a_wish_during_a_read_is_kept",
         edits=(
             Edit(
                 "shared/storage/calendars.py",
@@ -204,12 +225,14 @@ BUGS: tuple[Bug, ...] = (
         name="acknowledged-without-sending",
         takes="the message on the queue behind every 2xx",
         breaks=(4,),
+        seed=0,
         edits=(Edit(WEBHOOKS, "    service.queue.send(message, unique=delivery_id)\n", ""),),
     ),
     Bug(
         name="acknowledged-though-refused",
         takes="the 5xx when SQS does not take the message",
         breaks=(4,),
+        seed=3,
         edits=(
             Edit(
                 WEBHOOKS,
@@ -225,6 +248,7 @@ BUGS: tuple[Bug, ...] = (
         name="deduplicated-by-calendar",
         takes="the delivery id as deduplication id: SQS swallows the calendar's next real change",
         breaks=(4, 5),
+        seed=0,
         edits=(
             Edit(
                 WEBHOOKS,
@@ -237,6 +261,7 @@ BUGS: tuple[Bug, ...] = (
         name="deferred-but-acknowledged",
         takes="the failure that is reported to SQS for a message to come back",
         breaks=(5,),
+        seed=0,
         edits=(Edit(EDGE, "        self.failed.append(record.message_id)\n", ""),),
     ),
     Bug(
@@ -263,7 +288,10 @@ BUGS: tuple[Bug, ...] = (
         name="bell-of-others-forgotten",
         takes="our own bell for work that did not fit into the slice",
         breaks=(1,),
-        test="tests/integration/test_scheduler.py",
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_an_import_goes_on_by_itself_nearest_first_and_lets_others_in"
+        ),
         edits=(
             Edit(
                 SWEEP,
@@ -277,6 +305,7 @@ BUGS: tuple[Bug, ...] = (
         name="our-record-over-recalls-list",
         takes="Recall's bots[] as the truth over what we remember to have asked for",
         breaks=(1, 2),
+        seed=22,
         edits=(
             Edit(PLAN, "    if ours is not None and not strays and known:", "    if known:"),
             Edit(
@@ -290,6 +319,10 @@ BUGS: tuple[Bug, ...] = (
         name="row-forgotten-when-recall-fails",
         takes="the rule that an answer 5xx proves nothing about an event",
         breaks=(6, 1),
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_bot_calls_that_fail_for_longer_than_lists_overlap_lose_nothing"
+        ),
         edits=(
             Edit(
                 ACT,
@@ -302,6 +335,9 @@ BUGS: tuple[Bug, ...] = (
         name="strays-left",
         takes="the removal of bots that wait for an event besides the right one",
         breaks=(1, 2),
+        test=(
+            "tests/integration/test_reconciler.py::test_each_class_of_drift_is_counted_and_repaired"
+        ),
         edits=(
             Edit(
                 PLAN,
@@ -314,6 +350,7 @@ BUGS: tuple[Bug, ...] = (
         name="same-key-after-507",
         takes="the fresh Idempotency-Key after a refusal, which Recall replays for an hour",
         breaks=(1,),
+        test="tests/integration/test_keep.py::test_an_empty_pool_is_asked_again_with_another_key",
         edits=(
             Edit(
                 KEEP,
@@ -328,6 +365,7 @@ BUGS: tuple[Bug, ...] = (
         name="fresh-key-after-silence",
         takes="the same Idempotency-Key after a Create without an answer",
         breaks=(2,),
+        test="tests/integration/test_keep.py::test_a_lost_answer_leaves_one_bot",
         edits=(
             Edit(
                 KEEP,
@@ -340,6 +378,9 @@ BUGS: tuple[Bug, ...] = (
         name="claim-after-create",
         takes="the claim that is stored before its Create",
         breaks=(2,),
+        test=(
+            "tests/integration/test_keep.py::test_a_crash_after_any_effect_is_repeated_without_harm"
+        ),
         edits=(
             Edit(
                 KEEP,
@@ -352,6 +393,7 @@ BUGS: tuple[Bug, ...] = (
         name="claim-forgotten-before-delete",
         takes="the claim that is forgotten only when its bot is gone",
         breaks=(2, 1),
+        test="tests/integration/test_keep.py::test_a_release_that_cannot_end_yet_is_due",
         edits=(
             Edit(
                 KEEP,
@@ -369,6 +411,10 @@ BUGS: tuple[Bug, ...] = (
         name="patch-without-doubt",
         takes="the note before a PATCH that the bot may be the old or the new",
         breaks=(1,),
+        test=(
+            "tests/integration/test_keep.py::"
+            "test_a_world_that_changes_after_a_crash_ends_with_what_is_wanted"
+        ),
         edits=(
             Edit(
                 KEEP,
@@ -381,6 +427,7 @@ BUGS: tuple[Bug, ...] = (
         name="created-claim-settled-at-once",
         takes="the second look at a claim after its Create, when a crash hid the bot from its row",
         breaks=(1,),
+        test="tests/integration/test_keep.py::test_a_claim_is_due_until_somebody_looks_again",
         edits=(
             Edit(
                 CLAIM,
@@ -393,6 +440,10 @@ BUGS: tuple[Bug, ...] = (
         name="modes-switched-without-draining",
         takes="the wait of one way of scheduling for the other to let go of the meeting",
         breaks=(2,),
+        test=(
+            "tests/integration/test_self_managed.py::"
+            "test_no_bot_is_made_over_there_while_one_cannot_be_taken_off_here"
+        ),
         edits=(
             Edit(
                 CONSIDER,
@@ -405,7 +456,7 @@ BUGS: tuple[Bug, ...] = (
         name="orphan-by-one-missing-list",
         takes="the bot's own page, which alone proves that it is gone",
         breaks=(2, 6),
-        test="tests/integration/test_orphans.py",
+        test="tests/integration/test_orphans.py::test_a_list_that_leaves_a_bot_out_proves_nothing",
         edits=(
             Edit(
                 "shared/flows/orphans.py",
@@ -418,13 +469,20 @@ BUGS: tuple[Bug, ...] = (
         name="grace-removed",
         takes="the minutes in which a copy that moved first waits for the others",
         breaks=(1,),
-        test="tests/unit/test_plan.py",
+        test=(
+            "tests/integration/test_copies.py::"
+            "test_copies_that_update_minutes_apart_never_have_two_bots"
+        ),
         edits=(Edit(PLAN, "GRACE = timedelta(minutes=5)", "GRACE = timedelta(0)"),),
     ),
     Bug(
         name="leavers-stay",
         takes="the request to leave for a bot at the door of a meeting that moved",
         breaks=(1,),
+        test=(
+            "tests/integration/test_two_ways.py::"
+            "test_a_bot_at_the_door_of_a_meeting_that_moved_on_leaves"
+        ),
         edits=(
             Edit(
                 CONSIDER,
@@ -450,7 +508,10 @@ BUGS: tuple[Bug, ...] = (
         name="preflight-missing",
         takes="the second pair of eyes on what starts in 10 to 25 minutes",
         breaks=(1,),
-        test="tests/integration/test_reconciler.py",
+        test=(
+            "tests/integration/test_reconciler.py::"
+            "test_a_bot_deleted_behind_our_back_is_restored_before_its_meeting"
+        ),
         edits=(Edit(RECONCILER, "due = self.reconciler.preflight()", "due = 0"),),
     ),
     # Meetings, rules, people's words.
@@ -458,6 +519,7 @@ BUGS: tuple[Bug, ...] = (
         name="tenant-not-in-the-key",
         takes="the tenant in the meeting key",
         breaks=(3,),
+        seed=1,
         edits=(
             Edit(
                 ROOM,
@@ -470,7 +532,7 @@ BUGS: tuple[Bug, ...] = (
         name="link-instead-of-room",
         takes="the room behind the link, so that two invitations to it are one meeting",
         breaks=(2,),
-        test="tests/unit/test_room.py",
+        test="tests/unit/test_room.py::test_the_key_of_every_example_is_what_it_always_was",
         edits=(
             Edit(
                 ROOM,
@@ -483,12 +545,14 @@ BUGS: tuple[Bug, ...] = (
         name="start-without-minutes",
         takes="the minute of the start in the meeting key",
         breaks=(1,),
+        test="tests/unit/test_room.py::test_another_start_is_another_meeting",
         edits=(Edit(ROOM, '"%Y-%m-%dT%H:%MZ"', '"%Y-%m-%dT%HZ"'),),
     ),
     Bug(
         name="override-dropped-on-a-move",
         takes="a person's word that survives a move of the meeting",
         breaks=(10,),
+        test="tests/unit/test_consider.py::test_off_survives_every_edit_move_and_rule_change",
         edits=(
             Edit(
                 CONSIDER,
@@ -503,6 +567,7 @@ BUGS: tuple[Bug, ...] = (
         name="override-lost-on-a-rule-change",
         takes="a person's word that survives a change of rules",
         breaks=(10,),
+        seed=18,
         edits=(
             Edit(
                 REDECIDE,
@@ -518,6 +583,10 @@ BUGS: tuple[Bug, ...] = (
             "the version that a person's word raises, so that an older reading cannot overwrite it"
         ),
         breaks=(10,),
+        test=(
+            "tests/integration/test_storage_meetings.py::"
+            "test_racing_overrides_and_saves_lose_nothing"
+        ),
         edits=(
             Edit(
                 MEETINGS,
@@ -530,6 +599,10 @@ BUGS: tuple[Bug, ...] = (
         name="override-without-work",
         takes="the mark on a row that a person's word owes work",
         breaks=(10, 1),
+        test=(
+            "tests/integration/test_storage_meetings.py::"
+            "test_an_override_makes_the_meeting_due_and_keeps_the_rest"
+        ),
         edits=(
             Edit(
                 MEETINGS,
@@ -542,6 +615,10 @@ BUGS: tuple[Bug, ...] = (
         name="opt-out-ignored",
         takes="the opt-out of somebody invited, in the copy's own decision",
         breaks=(10,),
+        test=(
+            "tests/integration/test_copies.py::"
+            "test_who_opts_out_is_heard_whatever_anybody_says_and_can_take_it_back"
+        ),
         edits=(
             Edit(
                 DECISION,
@@ -554,6 +631,7 @@ BUGS: tuple[Bug, ...] = (
         name="denial-of-one-copy-alone",
         takes="the vote in which what is denied to one copy is denied to all",
         breaks=(1, 10),
+        test="tests/unit/test_vote.py",
         edits=(
             Edit(
                 VOTE,
@@ -566,6 +644,7 @@ BUGS: tuple[Bug, ...] = (
         name="veto-ignored",
         takes="the veto of a copy that was switched off",
         breaks=(1, 10),
+        test="tests/unit/test_vote.py",
         edits=(
             Edit(
                 VOTE,
@@ -578,12 +657,14 @@ BUGS: tuple[Bug, ...] = (
         name="organizer-without-first-word",
         takes="the organizer's word where the rules give it the first",
         breaks=(1,),
+        test="tests/unit/test_vote.py",
         edits=(Edit(VOTE, "return host is None or host.decision.join", "return True"),),
     ),
     Bug(
         name="copies-not-woken",
         takes="the waking of a meeting's other copies when a voice changes",
         breaks=(1,),
+        test="tests/integration/test_copies.py",
         edits=(
             Edit(
                 OBSERVE,
@@ -609,6 +690,7 @@ BUGS: tuple[Bug, ...] = (
         name="horizon-ignored",
         takes="the horizon of the rules",
         breaks=(1,),
+        test="tests/unit/test_decision.py",
         edits=(
             Edit(
                 DECISION,
@@ -621,12 +703,14 @@ BUGS: tuple[Bug, ...] = (
         name="paused-keeps-bots",
         takes="the pause that takes bots off",
         breaks=(1,),
+        test="tests/unit/test_decision.py",
         edits=(Edit(DECISION, "if circumstances.rules.mode is Mode.PAUSED:", "if False:"),),
     ),
     Bug(
         name="preview-makes-bots",
         takes="the preview that only shows what would be",
         breaks=(1,),
+        test="tests/unit/test_vote.py::test_a_copy_in_preview_lends_no_bot",
         edits=(
             Edit(CONSIDER, " and around.rules.mode is Mode.LIVE\n    owner", "\n    owner"),
             Edit(
@@ -640,6 +724,7 @@ BUGS: tuple[Bug, ...] = (
         name="rules-not-walked",
         takes="the walk that decides stored meetings anew after a change of rules",
         breaks=(1,),
+        test="tests/integration/test_redecide.py::test_a_change_takes_bots_off_and_puts_them_back",
         edits=(
             Edit(SCHEDULER, "chores=(redecider.go_on, eraser.go_on)", "chores=(eraser.go_on,)"),
         ),
@@ -649,6 +734,10 @@ BUGS: tuple[Bug, ...] = (
         name="row-saved-whatever-its-version",
         takes="the version that a row must still have to be saved",
         breaks=(1, 10),
+        test=(
+            "tests/integration/test_storage_meetings.py::"
+            "test_a_save_on_an_outdated_reading_conflicts"
+        ),
         edits=(
             Edit(
                 MEETINGS,
@@ -661,6 +750,7 @@ BUGS: tuple[Bug, ...] = (
         name="claim-saved-whatever-its-version",
         takes="the version that a claim must still have to be saved",
         breaks=(2,),
+        test="tests/integration/test_storage_claims.py::test_an_older_reading_changes_nothing",
         edits=(
             Edit(
                 CLAIMS,
@@ -673,6 +763,10 @@ BUGS: tuple[Bug, ...] = (
         name="stored-before-told",
         takes="the notice before the row: after a crash in between it is never told",
         breaks=(0,),
+        test=(
+            "tests/integration/test_scheduler_faults.py::"
+            "test_a_crash_after_any_effect_costs_time_only"
+        ),
         edits=(
             Edit(
                 ACT,
@@ -694,7 +788,10 @@ BUGS: tuple[Bug, ...] = (
         name="farthest-first",
         takes="the order of work: the nearest start first",
         breaks=(7,),
-        test="tests/integration/test_scheduler.py",
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_an_import_goes_on_by_itself_nearest_first_and_lets_others_in"
+        ),
         edits=(
             Edit(
                 ACT,
@@ -707,7 +804,10 @@ BUGS: tuple[Bug, ...] = (
         name="slice-without-end",
         takes="the slice after which a run listens again",
         breaks=(7,),
-        test="tests/integration/test_scheduler.py",
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_an_import_goes_on_by_itself_nearest_first_and_lets_others_in"
+        ),
         edits=(
             Edit(ACT, "            while self._clock() < until:", "            while True:"),
             Edit(
@@ -721,6 +821,7 @@ BUGS: tuple[Bug, ...] = (
         name="budget-per-process",
         takes="the budget that all processes share",
         breaks=(7,),
+        test="tests/integration/test_shared_budget.py::test_two_instances_share_one_window",
         edits=(
             Edit(
                 BUDGET,
@@ -741,6 +842,7 @@ BUGS: tuple[Bug, ...] = (
         name="budget-without-the-reconciler",
         takes="the reconciler's calls in the budget of the workspace",
         breaks=(7,),
+        test="tests/integration/test_reconciler.py::test_two_processes_together_keep_the_limits",
         edits=(
             Edit(
                 RECONCILER,
@@ -775,7 +877,10 @@ BUGS: tuple[Bug, ...] = (
         name="429-not-heeded",
         takes="the block of an endpoint that Recall turned away",
         breaks=(7,),
-        test="tests/integration/test_recall_transport.py",
+        test=(
+            "tests/integration/test_recall_transport.py::"
+            "test_a_429_stops_the_budget_of_its_endpoint"
+        ),
         edits=(
             Edit(
                 TRANSPORT,
@@ -789,7 +894,7 @@ BUGS: tuple[Bug, ...] = (
         name="same-key-in-parallel",
         takes="the waves in which no two rows of one meeting go to Recall at once",
         breaks=(2,),
-        test="tests/integration/test_scheduler.py",
+        test="tests/unit/test_waves.py",
         edits=(
             Edit(
                 ACT,
@@ -808,6 +913,7 @@ BUGS: tuple[Bug, ...] = (
         name="create-without-the-claims-key",
         takes="the account's claim as Idempotency-Key of Create Calendar",
         breaks=(1,),
+        test="tests/simulation/test_directed.py",
         edits=(
             Edit(
                 LANDING,
@@ -820,6 +926,10 @@ BUGS: tuple[Bug, ...] = (
         name="claim-not-asked",
         takes="the account's claim before Create Calendar: one calendar for one account",
         breaks=(1,),
+        test=(
+            "tests/integration/test_connect.py::"
+            "test_a_second_connect_of_an_account_keeps_its_calendar"
+        ),
         edits=(
             Edit(
                 LANDING,
@@ -846,7 +956,7 @@ BUGS: tuple[Bug, ...] = (
         name="token-not-sealed-before-create",
         takes="the token that is kept sealed before Recall is asked, for a code works only once",
         breaks=(4,),
-        test="tests/integration/test_connect.py",
+        test="tests/integration/test_connect.py::test_a_consent_waits_sealed_until_recall_is_back",
         edits=(
             Edit(
                 CONNECT,
@@ -860,6 +970,7 @@ BUGS: tuple[Bug, ...] = (
         name="erased-too-soon",
         takes="the seconds that an erasure waits for what an index does not show yet",
         breaks=(1,),
+        test="tests/integration/test_erase.py",
         edits=(
             Edit(
                 ERASE,
@@ -872,6 +983,7 @@ BUGS: tuple[Bug, ...] = (
         name="gone-without-a-trace",
         takes="the waking of other copies and claims when a calendar's rows go",
         breaks=(1,),
+        test="tests/integration/test_erase.py::test_a_bot_of_our_own_goes_too",
         edits=(
             Edit(
                 REMOVAL,
@@ -885,6 +997,7 @@ BUGS: tuple[Bug, ...] = (
         name="disconnected-keeps-voting",
         takes="the rule that a disconnected calendar wants nothing",
         breaks=(1,),
+        test="tests/unit/test_decision.py",
         edits=(
             Edit(
                 DECISION,
@@ -897,6 +1010,10 @@ BUGS: tuple[Bug, ...] = (
         name="update-not-followed",
         takes="what calendar.update says: a connection that broke or came back",
         breaks=(1, 0),
+        test=(
+            "tests/integration/test_scheduler.py::"
+            "test_a_disconnect_takes_the_bots_and_a_reconnect_restores_them"
+        ),
         edits=(
             Edit(
                 SCHEDULER,
@@ -924,6 +1041,7 @@ BUGS: tuple[Bug, ...] = (
         name="address-in-a-log-line",
         takes="the allow-list's promise that a log line holds ids and codes alone",
         breaks=(8,),
+        seed=0,
         edits=(
             Edit(
                 ACT,
@@ -936,7 +1054,7 @@ BUGS: tuple[Bug, ...] = (
         name="crash-with-its-text",
         takes="the log of an error without its text, which may quote a secret",
         breaks=(8,),
-        test="tests/unit/test_observability.py",
+        test="tests/unit/test_observability.py::test_a_crash_says_where_and_not_what",
         edits=(
             Edit(
                 "shared/observability.py",
@@ -949,7 +1067,10 @@ BUGS: tuple[Bug, ...] = (
         name="unsigned-taken",
         takes="the signature without which no delivery is heard",
         breaks=(4,),
-        test="tests/integration/test_webhooks_function.py",
+        test=(
+            "tests/integration/test_webhooks_function.py::"
+            "test_what_is_not_signed_is_401_and_not_queued"
+        ),
         edits=(
             Edit(
                 WEBHOOKS,

@@ -1,9 +1,9 @@
 """`python -m tests.simulation.planted`: each planted bug must turn a seed or a test red.
 
-    --seeds 300      so many seeds at most for each bug, from --first on
     --only NAME      that bug alone (may be given several times)
-    --known          only what is known to notice it: its seed or its test
-    --hunt           seeds also for bugs that a test is known to notice
+    --known          only what is known to notice it: its seed, else its test
+    --hunt           seeds from --first on, then the test, also where one is known
+    --seeds 300      so many seeds at most for each bug
 
 Each bug lives in a process of its own, forked before any of the project's modules is loaded.
 Last line: planted: 43 bugs, 43 caught.
@@ -47,6 +47,9 @@ COMMON: Final = (
     "aws_lambda_powertools.logging",
     "aws_lambda_powertools.metrics",
     "pytest",
+    "hypothesis",
+    "moto.core",
+    "moto.dynamodb.models",
 )
 # Nothing here goes to AWS; botocore wants to be told so.
 NOWHERE: Final = {
@@ -99,9 +102,9 @@ def found(bug: Bug, search: Search) -> Finding:
 
 
 def _seeds(bug: Bug, search: Search) -> Sequence[int]:
-    if search.known and bug.seed is not None:
+    if not search.hunt and bug.seed is not None:
         return [bug.seed]
-    if bug.test is not None and not search.hunt:
+    if not search.hunt and (search.known or bug.test is not None):
         return []
     return range(search.first, search.first + search.seeds)
 
@@ -120,12 +123,12 @@ def _played(seed: int) -> str | None:
     return outcome.violations[0] if outcome.violations else None
 
 
-def _tested(file: str) -> str | None:
-    """The first test of the file that fails."""
+def _tested(test: str) -> str | None:
+    """The first that fails."""
     import pytest
 
     failures = _Failures()
-    arguments = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not full", str(ROOT / file)]
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not full", str(ROOT / test)]
     with contextlib.redirect_stdout(io.StringIO()), _at_most(TEST_SECONDS):
         pytest.main(arguments, plugins=[failures])
     return failures.first

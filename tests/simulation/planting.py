@@ -41,8 +41,7 @@ class Bug:
     """One defence taken away.
 
     `takes` says which, `breaks` names the statements (1 to 10 of what must always hold; 0: the
-    host is told wrongly). `test`: the test file that notices it where no seed does, `seed`: one
-    that is known to.
+    host is told wrongly). `seed` and `test` (or a file of tests) are known to notice it.
     """
 
     name: str

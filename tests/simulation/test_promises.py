@@ -7,6 +7,8 @@ import pytest
 from tests.simulation.promises import (
     REAL_CHANGES,
     REPAIRED_WITHIN,
+    bot_calls_refused,
+    imported,
     kept_through_trouble,
     recovery,
     repairs,
@@ -20,6 +22,23 @@ def test_a_lost_webhook_is_repaired_within_a_tick_and_a_little(seed: int) -> Non
     taken = repairs(seed)
     assert 8 == len(taken)
     assert max(taken) <= REPAIRED_WITHIN
+
+
+@pytest.mark.parametrize("ahead", [-115, 115])
+def test_a_change_that_shows_late_is_seen_whatever_the_clocks_say(ahead: int) -> None:
+    late = 45
+    assert max(repairs(0, recall_ahead=ahead, commit=late)) <= REPAIRED_WITHIN + late
+
+
+def test_bot_calls_that_fail_for_longer_than_lists_overlap_lose_nothing() -> None:
+    assert bot_calls_refused(400)
+
+
+def test_an_import_goes_on_by_itself_nearest_first_and_lets_others_in() -> None:
+    found = imported(200)
+    assert (200, 0) == (found.bots, found.swaps)
+    assert found.seconds <= 120
+    assert found.urgent <= 30
 
 
 def test_an_outage_of_recall_cancels_nothing_and_is_caught_up_with() -> None:

@@ -18,6 +18,8 @@ from shared.domain.consider import (
     action_for,
     cleared,
     gone,
+    heard,
+    is_unheard,
     observed,
     postponed,
     reconsidered,
@@ -27,7 +29,7 @@ from shared.domain.consider import (
 )
 from shared.domain.event import Event, EventBot, ListedEvent
 from shared.domain.meeting import Assignment, Meeting, Override
-from shared.domain.plan import SENT_OUT, Leave, Look, Schedule, Unschedule
+from shared.domain.plan import SENT_OUT, Keep, Leave, Look, Schedule, Unschedule, Wait
 from shared.domain.rules import Base, BotSettings, Choice, Mode, Rules, Scheduling
 from shared.domain.series import Words
 from tests.unit import core_values
@@ -405,10 +407,85 @@ def test_nobody_else_s_bot_is_adopted(row: Meeting, rules: Rules) -> None:
 
 def test_an_adopted_bot_owes_nothing_and_leaves_on_a_person_s_word() -> None:
     running = around(now=START + MINUTE)
-    row = seen(meeting(version=1, due=True, next_attempt=NOW), listed(bot()), running)
-    assert (False, None) == (row.due, action_for(row, running))
+    lost = meeting(version=1, asked=True, due=True, next_attempt=NOW)
+    row = seen(lost, listed(bot()), running)
+    assert (False, False, None) == (row.asked, row.due, action_for(row, running))
     refusing = reconsidered(replace(row, override=Override(choice=Choice.OFF)), running)
     assert Leave("bot-1") == action_for(refusing, running)
+
+
+# In doubt: a bot was asked for, and nobody lived to hear the answer.
+
+
+def test_a_call_that_is_owed_is_noted_until_its_answer_is_heard() -> None:
+    row = seen(None, listed())
+    action = action_for(row, around())
+    assert row.asked
+    assert isinstance(action, Schedule)
+    assert not scheduled(row, listed(bot()), asked=action, around=around()).asked
+    # An answer that does not match leaves another call to make.
+    assert scheduled(row, listed(), asked=action, around=around()).asked
+    unwanted = reconsidered(replace(row, override=Override(choice=Choice.OFF)), around())
+    assert unwanted.asked
+    assert Unschedule() == action_for(unwanted, around())
+    assert not unscheduled(unwanted, listed(), around=around()).asked
+    assert not gone(row, around()).asked
+
+
+def test_a_bot_in_doubt_is_asked_for_again_though_recall_lists_it() -> None:
+    row = replace(served(), asked=True)
+    assert isinstance(action_for(row, around()), Schedule)
+    assert action_for(served(), around()) is None
+
+
+@pytest.mark.parametrize("scheduling", Scheduling)
+def test_a_bot_in_doubt_goes_before_anything_else_comes(scheduling: Scheduling) -> None:
+    row = meeting(asked=True)
+    choice = Choice.OFF if scheduling is Scheduling.MANAGED else Choice.AUTO
+    where = around(rules=Rules(scheduling=scheduling))
+    turned = reconsidered(replace(row, override=Override(choice=choice)), where)
+    assert Unschedule() == action_for(turned, where)
+    over = around(now=START + HOUR, rules=Rules(scheduling=scheduling))
+    assert action_for(turned, over) is None
+
+
+def test_a_bot_of_our_own_waits_while_another_copy_s_is_in_doubt() -> None:
+    where = around(rules=Rules(scheduling=Scheduling.SELF_MANAGED))
+    other = meeting(event=event(event_id="event-2", calendar_id="calendar-2"), asked=True)
+    doubtful = replace(where, copies=(Copy(row=other, around=where),))
+    certain = replace(where, copies=(Copy(row=replace(other, asked=False), around=where),))
+    assert [Wait, Keep] == [
+        type(action_for(meeting(shared=True), each)) for each in (doubtful, certain)
+    ]
+
+
+def test_a_bot_in_its_call_leaves_on_a_person_s_word_whatever_was_in_doubt() -> None:
+    running = around(now=START + MINUTE)
+    held = replace(served(), asked=True, override=Override(choice=Choice.OFF))
+    refusing = reconsidered(held, running)
+    assert Leave("bot-1") == action_for(refusing, running)
+
+
+@pytest.mark.parametrize(
+    ("late", "goodbye"),
+    [(-MINUTE, Unschedule()), (timedelta(), Leave("b2")), (MINUTE, Leave("b2"))],
+)
+def test_a_bot_that_nobody_heard_of_is_found_and_told_to_go(
+    late: timedelta, goodbye: object
+) -> None:
+    where = around(now=START + late)
+    unwanted = meeting(asked=True, override=Override(choice=Choice.OFF))
+    assert is_unheard(unwanted)
+    row = heard(unwanted, listed(bot("b1", start=NOW), bot("b2")), around=where)
+    assert row.assignment is not None
+    assert ("b2", True, False) == (row.assignment.bot_id, row.due, is_unheard(row))
+    assert goodbye == action_for(row, where)
+
+
+def test_where_recall_lists_no_bot_nothing_is_in_doubt_any_more() -> None:
+    unwanted = meeting(asked=True, override=Override(choice=Choice.OFF))
+    row = heard(unwanted, listed(bot("b1", start=NOW)), around=around())
+    assert (False, None, False) == (row.asked, row.assignment, row.due)
 
 
 # Whatever happens.

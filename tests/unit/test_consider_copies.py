@@ -407,7 +407,7 @@ def test_what_is_listed_after_clearing_was_let_go() -> None:
 def test_a_claim_that_holds_its_bot_settles_the_row() -> None:
     where = around(rules=OWN_RULES)
     before = meeting(due=True, attempts=3, next_attempt=NOW, setback="s", problem="p")
-    expected = meeting(assignment=assignment(OWN), wake_at=START + 5 * MINUTE)
+    expected = meeting(assignment=assignment(OWN), wake_at=START + 5 * MINUTE, wanted=True)
     assert expected == kept(before, assignment(OWN), around=where)
     other = kept(before, assignment(OWN, fingerprint="old"), around=where)
     assert (True, 4, NOW + timedelta(seconds=40)) == (
@@ -560,12 +560,12 @@ def test_a_wait_wakes_the_row_and_owes_nothing() -> None:
     other = copy(assignment=assignment(OWN))
     before = meeting(due=True, attempts=2, problem="p", setback="s", next_attempt=NOW)
     after = reconsidered(before, beside(other))
-    expected = meeting(wake_at=NOW + timedelta(seconds=5))
+    expected = meeting(wake_at=NOW + timedelta(seconds=5), wanted=True)
     assert expected == after
 
 
 def test_what_failed_before_waits_on_unless_the_verdict_changed() -> None:
-    waiting = postponed(meeting(), now=NOW)
+    waiting = postponed(meeting(wanted=True, asked=True), now=NOW)
     assert waiting == reconsidered(waiting, around(now=NOW + MINUTE))
     changed = reconsidered(replace(waiting, decision=SKIP), around())
     assert (True, 0, NOW) == (changed.due, changed.attempts, changed.next_attempt)
@@ -600,6 +600,8 @@ def test_the_first_sight_is_kept_whole() -> None:
     expected = meeting(
         bot("stray", url=OTHER_MEET),
         keyed_at=NOW,
+        wanted=True,
+        asked=True,
         due=True,
         next_attempt=NOW,
     )

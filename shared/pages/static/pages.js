@@ -13,9 +13,14 @@ function localTimes(root) {
     const when = new Date(each.dateTime);
     const shape = SHAPES[each.dataset.show];
     if (!shape || Number.isNaN(when.getTime())) continue;
-    each.textContent = when.toLocaleString("en-GB", { ...shape, hourCycle: "h23" });
+    // Below a heading that names a day, a time of another day says so.
+    const day = each.dataset.day;
+    const moved = day && day !== when.toLocaleDateString("sv");
+    const asked = moved ? { ...shape, weekday: "short" } : shape;
+    each.textContent = when.toLocaleString("en-GB", { ...asked, hourCycle: "h23" });
     each.title = when.toString();
   }
+  for (const each of root.querySelectorAll("[data-zone]")) each.textContent = each.dataset.zone;
 }
 
 // A page with data-refresh (seconds) fetches itself and swaps its main part, unless in use.
