@@ -25,7 +25,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean demo deploy dev fuzz lock rotate simulate story test test-full
+.PHONY: bench build check clean crashes demo deploy dev fuzz load lock mutants planted rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -48,10 +48,8 @@ test-full: check
 
 # A million deliveries to the verifier, and 100 requests to each operation of the API.
 # make fuzz DELIVERIES=1000000 SEED=1
-DELIVERIES ?= 1000000
-SEED ?= 1
 fuzz: $(TOOLS)
-	$(PYTHON) -m tests.fuzz --deliveries $(DELIVERIES) --seed $(SEED)
+	$(PYTHON) -m tests.fuzz --deliveries $(or $(DELIVERIES),1000000) --seed $(or $(SEED),1)
 
 check: $(TOOLS) $(SAM_TOOLS)
 	.venv/bin/ruff format --check --quiet .
@@ -66,6 +64,23 @@ bench: $(TOOLS)
 # make simulate SEEDS=10000, or one seed in full: make simulate SEED=4711
 simulate: $(TOOLS)
 	$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+# make load MINUTES=20 SEED=4
+load: $(TOOLS)
+	$(PYTHON) -m tests.load --minutes $(or $(MINUTES),20) --seed $(or $(SEED),4)
+
+# Bugs planted on purpose, each of which a seed or a test must notice: make planted ONLY=no-overlap
+planted: $(TOOLS)
+	$(PYTHON) -m tests.simulation.planted $(if $(ONLY),--only $(ONLY))
+
+# Every scene with a death at every call, and at every call after that; hours. PAIRS= for minutes.
+PAIRS = --pairs
+crashes: $(TOOLS)
+	$(PYTHON) -m tests.simulation.crashes $(PAIRS)
+
+# make mutants MUTANTS="--part verifier"; a second run goes on where the first was stopped.
+mutants: $(TOOLS)
+	$(PYTHON) -m tests.mutation $(MUTANTS)
 
 build: $(TOOLS) $(SAM_TOOLS)
 	$(PYTHON) -m infra.packaging

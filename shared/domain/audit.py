@@ -45,7 +45,7 @@ class Audit:
 
 
 def audit_document(audit: Audit) -> dict[str, object]:
-    """The walk as the JSON that is stored, and answered by `GET /v1/drift` once it is finished."""
+    """The walk as the JSON that is stored."""
     return {
         "started_at": moment_text(audit.started_at),
         "finished_at": moment_text(audit.finished_at) if audit.finished_at else None,
@@ -62,6 +62,12 @@ def audit_document(audit: Audit) -> dict[str, object]:
             for item in audit.items
         ],
     }
+
+
+def drift_document(audit: Audit, *, healing: Iterable[Drift]) -> dict[str, object]:
+    """What a finished walk reports; `self_managed` is added by the look at bots of our own."""
+    classes = sorted(drift.value for drift in healing)
+    return {**audit_document(audit), "healing": classes, "self_managed": None}
 
 
 def audit_from(document: Mapping[str, Any] | None) -> Audit | None:

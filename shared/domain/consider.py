@@ -72,7 +72,7 @@ def observed(row: Meeting | None, listed: ListedEvent, *, around: Surroundings) 
             return None
         row = _first_row(listed.event, around.calendar, around=around)
     tenant_id = around.calendar.tenant_id if around.calendar else row.tenant_id
-    seen = _seen(replace(row, tenant_id=tenant_id), listed, around=around)
+    seen = _adopting(_seen(replace(row, tenant_id=tenant_id), listed, around=around), around)
     fresh = row.version is None or (seen.event, seen.decision) != (row.event, row.decision)
     return _settled(seen, around, fresh=fresh)
 
@@ -100,7 +100,7 @@ def _adopting(row: Meeting, around: Surroundings) -> Meeting:
         fingerprint=wish.fingerprint,
         join_at=ours.start,
     )
-    return _assigned(row, assignment, around=around)
+    return replace(_assigned(row, assignment, around=around), asked=False)
 
 
 def explained(row: Meeting, around: Surroundings) -> Meeting:
@@ -167,7 +167,8 @@ def scheduled(
     row: Meeting, answer: ListedEvent, *, asked: Schedule, around: Surroundings
 ) -> Meeting:
     """The row after Recall answered a Schedule; an answer that does not match stays owed."""
-    tried = _seen(postponed(row, now=around.now), answer, around=around)
+    heard = replace(postponed(row, now=around.now), asked=False)
+    tried = _seen(heard, answer, around=around)
     key = asked.wish.meeting_key
     # A bot that we had released may serve again, but a new one beside it goes first.
     again = replace(tried, released=frozenset())
@@ -184,10 +185,32 @@ def scheduled(
     return _settled(tried, around, fresh=False)
 
 
+def is_unheard(row: Meeting) -> bool:
+    """A bot was asked for, the host may have been told of it, and the row does not know it."""
+    return row.asked and row.assignment is None
+
+
+def heard(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
+    """The row after Recall was asked what became of a call whose answer was lost."""
+    seen = _seen(replace(row, asked=False), answer, around=around)
+    # One that has begun since is not coming any more, and may have to leave.
+    ours = matching_bot(seen, deduplication_key=seen.meeting_key or "")
+    for entry in [ours] if ours else coming(seen, now=around.now)[-1:]:
+        assignment = Assignment(
+            bot_id=entry.bot_id,
+            deduplication_key=entry.deduplication_key,
+            fingerprint="",
+            join_at=entry.start,
+        )
+        seen = _assigned(seen, assignment, around=around)
+    return _settled(seen, around, fresh=True)
+
+
 def unscheduled(row: Meeting, answer: ListedEvent, *, around: Surroundings) -> Meeting:
     """The row after Recall answered an Unschedule; bots it goes on listing are not ours."""
     tried = replace(
         _seen(row, answer, around=around),
+        asked=False,
         released=frozenset(entry.bot_id for entry in answer.bots),
     )
     managed = row.assignment is None or row.assignment.by is Scheduling.MANAGED
@@ -237,7 +260,7 @@ def left(row: Meeting, bot_id: str, *, around: Surroundings) -> Meeting:
 
 def gone(row: Meeting, around: Surroundings) -> Meeting:
     """The row of an event that Recall does not know any more."""
-    vanished = replace(row, event=replace(row.event, deleted=True), bots=())
+    vanished = replace(row, event=replace(row.event, deleted=True), bots=(), asked=False)
     return _settled(_decided(vanished, around), around, fresh=False)
 
 
@@ -426,7 +449,9 @@ def _drains(copy: Copy, wish: Wish) -> bool:
         if assigned.by is not wish.scheduling and (own or assigned.join_at <= now):
             return True
     here = copy.row.meeting_key == wish.meeting_key
-    return here and wish.scheduling is Scheduling.SELF_MANAGED and bool(coming(copy.row, now=now))
+    if not here or wish.scheduling is not Scheduling.SELF_MANAGED:
+        return False
+    return copy.row.asked or bool(coming(copy.row, now=now))
 
 
 def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundings) -> Meeting:
@@ -454,6 +479,7 @@ def _settled(row: Meeting, around: Surroundings, *, fresh: bool) -> Meeting:
         row,
         wake_at=_next_look(row, action, around=around),
         wanted=_wanted(row, around),
+        asked=row.asked or isinstance(action, Schedule),
     )
     if action is None or isinstance(action, Wait):
         return replace(

@@ -74,6 +74,7 @@ class Meeting:
     `keyed_at` when it was first seen; `shared`: there are or were other copies.
     `wanted`: a bot should be there, as last decided before the end.
     `opted_out`: somebody invited wants no bot, which nothing overrules.
+    `asked`: the event's bot is being asked for, or was, and no answer was heard since.
     `bots` is Recall's list as last seen; `released` names bots that we unscheduled and that
     Recall may go on listing, `leaving` those that must still be asked to leave.
     `due`: work is owed from `next_attempt` on; `wake_at`: the row wants a look by then anyhow,
@@ -90,6 +91,7 @@ class Meeting:
     overruled: str | None = None
     override: Override = Override()
     opted_out: bool = False
+    asked: bool = False
     assignment: Assignment | None = None
     meeting_key: str | None = None
     keyed_at: datetime | None = None

@@ -164,7 +164,7 @@ def next_look(row: Meeting) -> datetime | None:
 
 
 def _plan_none(row: Meeting, *, company: Company, now: datetime) -> Action | None:
-    if coming(row, now=now):
+    if coming(row, now=now) or _may_have_bot(row, now=now):
         return Unschedule()
     assigned = row.assignment
     if assigned is None or not _must_go(row, assigned, now=now):
@@ -175,6 +175,15 @@ def _plan_none(row: Meeting, *, company: Company, now: datetime) -> Action | Non
     if assigned.by is Scheduling.SELF_MANAGED:
         return Release(meeting_key=assigned.deduplication_key, used=company.using)
     return Leave(assigned.bot_id) if begun else None
+
+
+def _may_have_bot(row: Meeting, *, now: datetime) -> bool:
+    """One was asked for, and whoever asked did not live to hear the answer.
+
+    One that the row knows and that has begun hears nothing but a word to leave.
+    """
+    begun = row.assignment is not None and row.assignment.join_at <= now
+    return row.asked and row.event.end > now and not begun
 
 
 def _must_go(row: Meeting, assigned: Assignment, *, now: datetime) -> bool:
@@ -200,9 +209,11 @@ def _plan_managed(row: Meeting, wish: Wish, *, company: Company, now: datetime) 
         return wait
     strays = [entry for entry in coming(row, now=now) if entry is not ours]
     # A bot that matches but was never recorded (a crash after the call) is of unknown make.
-    known = assigned is not None and (wish.meeting_key, wish.fingerprint) == (
-        assigned.deduplication_key,
-        assigned.fingerprint,
+    made = (wish.meeting_key, wish.fingerprint)
+    known = (
+        assigned is not None
+        and made == (assigned.deduplication_key, assigned.fingerprint)
+        and not row.asked
     )
     if ours is not None and not strays and known:
         return None
@@ -214,7 +225,7 @@ def _plan_own(row: Meeting, wish: Wish, *, company: Company, now: datetime) -> A
     managed = assigned is not None and assigned.by is Scheduling.MANAGED
     if assigned is not None and managed and _serves(assigned, wish, now=now):
         return None
-    if coming(row, now=now):
+    if coming(row, now=now) or _may_have_bot(row, now=now):
         return Unschedule()
     if assigned is not None and not managed and _known(assigned, wish):
         return None

@@ -16,6 +16,8 @@ from shared.domain.consider import (
     action_for,
     cleared,
     gone,
+    heard,
+    is_unheard,
     kept,
     left,
     looked,
@@ -28,8 +30,20 @@ from shared.domain.consider import (
     woken,
 )
 from shared.domain.decision import BUDGET
-from shared.domain.plan import Call, Keep, Leave, Look, Release, Schedule, Unschedule, Wait
+from shared.domain.plan import (
+    Call,
+    Keep,
+    Leave,
+    Look,
+    Release,
+    Schedule,
+    Unschedule,
+    Wait,
+    Wish,
+    coming,
+)
 from shared.domain.room import room
+from shared.domain.rules import Scheduling
 from shared.domain.watchdog import BotAnswer, finding
 from shared.errors import TransientError
 from shared.flows.claims import DueClaims, assignment_of, wanted_by
@@ -180,6 +194,7 @@ class Actor:
         after = decided
         if action is not None and not isinstance(action, Wait):
             try:
+                decided = self._noted(decided, action, before=row)
                 after = self._carry_out(decided, action, around=around)
             except TransientError as error:
                 after, halted = self._postpone(decided, error, around=around)
@@ -187,6 +202,12 @@ class Actor:
                 after, broke = _unpaid(decided, now=around.now), error
         step = Step(before=row, after=after, calendar=around.calendar, now=around.now)
         return Turn(step=step, halted=halted, broke=broke)
+
+    def _noted(self, decided: Meeting, action: Call, *, before: Meeting) -> Meeting:
+        """Before an event's bot is asked for, the row says so: the answer may never be heard."""
+        if before.asked or not isinstance(action, Schedule):
+            return decided
+        return self._stores.meetings.save(decided)
 
     def _postpone(
         self, row: Meeting, error: TransientError, *, around: Surroundings
@@ -204,8 +225,7 @@ class Actor:
                 case Schedule():
                     return self._schedule(row, call, around=around)
                 case Unschedule():
-                    answer = self._recall.unschedule_bot(row.event.event_id)
-                    return unscheduled(row, answer, around=around)
+                    return self._unschedule(row, around)
                 case Leave(bot_id):
                     self._leave(bot_id)
                     return left(row, bot_id, around=around)
@@ -226,10 +246,19 @@ class Actor:
             self._log.warning("bot call refused", event_id=row.event.event_id, code=error.code)
             self._log.count("BotCallRefused")
             detail = error.detail_code if isinstance(error, Refused) else None
+            row = replace(row, asked=row.asked and not isinstance(call, Schedule))
             return refused(row, error.code, now=around.now, detail=detail)
+
+    def _unschedule(self, row: Meeting, around: Surroundings) -> Meeting:
+        """A bot that the row does not know is looked up first, so that its end can be told."""
+        event_id = row.event.event_id
+        if is_unheard(row):
+            return heard(row, self._recall.get_event(event_id), around=around)
+        return unscheduled(row, self._recall.unschedule_bot(event_id), around=around)
 
     def _schedule(self, row: Meeting, call: Schedule, *, around: Surroundings) -> Meeting:
         event_id, wish = row.event.event_id, call.wish
+        self._return_dragged(row, wish)
         if call.clear_first:
             row = cleared(row, self._recall.unschedule_bot(event_id))
         ours = {MEETING: wish.meeting_key, EVENT: event_id}
@@ -244,6 +273,23 @@ class Actor:
             event_id, deduplication_key=wish.meeting_key, bot_config=config
         )
         return scheduled(row, answer, asked=call, around=around)
+
+    def _return_dragged(self, row: Meeting, wish: Wish) -> None:
+        """Have the copies of another meeting ask anew for their bot, if it stands at our start.
+
+        An event that moves between our List and our call takes the bot that it joins along, and
+        no list tells the others. Before the call, because after it nothing shows that any more.
+        """
+        keys = {
+            entry.deduplication_key
+            for entry in coming(row, now=self._clock())
+            if entry.start == row.event.start and entry.deduplication_key != wish.meeting_key
+        }
+        for key in sorted(keys):
+            for copy in self._stores.meetings.of_key(key):
+                managed = copy.assignment and copy.assignment.by is Scheduling.MANAGED
+                if managed and copy.event.start != row.event.start:
+                    self._stores.meetings.forget_bot(copy.event.event_id, now=self._clock())
 
     def _look(self, row: Meeting, bot_id: str, *, around: Surroundings) -> Meeting:
         """Ask for a bot that should be in the call by now and has not reported."""

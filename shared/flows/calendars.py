@@ -40,6 +40,16 @@ MERGED = "merged"
 ACCOUNT_MISMATCH = "account_mismatch"
 MEETING_PAGES_MAX = 50
 ID_LENGTH_MAX = 256
+# A message may come back nine times, and that must outlast a connect.
+BUSY_SECONDS = 20
+
+
+class AccountBusy(TransientError):
+    """Somebody is connecting this account now; whoever refreshes comes back."""
+
+    def __init__(self) -> None:
+        message = "The account of this calendar is being connected."
+        super().__init__("account_busy", message, retry_after=BUSY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +178,8 @@ def refresh(doors: CalendarDoors, calendar_id: str, *, now: datetime) -> Calenda
     """Take over what Recall says of a calendar now: status, reason, address of the account.
 
     None: not ours, or not any more. For calendar.update messages, for calendars that are
-    connecting, and for the reconciler; repeating it is harmless.
+    connecting, and for the reconciler; repeating it is harmless, and needed after AccountBusy,
+    when all is taken over but the address.
     """
     known = doors.calendars.get(calendar_id)
     if known is None:
@@ -291,7 +302,7 @@ def _name_account(
         key, claim_id=calendar.calendar_id, now=now, left_after=CONNECT_LASTS_AT_MOST
     )
     if claim.calendar_id is None and claim.claim_id != calendar.calendar_id:
-        return calendar  # somebody is connecting this account now; the next refresh sees it
+        raise AccountBusy
     if claim.calendar_id in {None, calendar.calendar_id}:
         doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=calendar.calendar_id)
         return doors.calendars.change(calendar.calendar_id, email=email, updated_at=now)

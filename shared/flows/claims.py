@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -93,13 +94,30 @@ class DueClaims:
             self._wake_others_of(held, claim, rows=rows)
         elif not claim.releasing and self._is_left_alone(claim, rows):
             self._stores.claims.save(settled(claim))
-        else:
+        elif not self._is_handed_to_row(claim):
             self._keeper.release(claim.meeting_key)
 
     def _is_left_alone(self, claim: Claim, rows: Sequence[Meeting]) -> bool:
         """A bot in its call, which may last longer than planned, or one that a row will end."""
         held = (is_of(row.assignment, claim.meeting_key) for row in rows)
         return any(held) or (bool(rows) and claim.start <= self._clock())
+
+    def _is_handed_to_row(self, claim: Claim) -> bool:
+        """A row that never heard of its bot ends it itself, so that the host is told."""
+        now = self._clock()
+        row = self._stores.meetings.get(claim.event_id)
+        unheard = row is not None and row.assignment is None and row.event.end > now
+        if row is None or not unheard or claim.bot_id is None:
+            return False
+        bot = Assignment(
+            bot_id=claim.bot_id,
+            deduplication_key=claim.meeting_key,
+            fingerprint=claim.fingerprint,
+            join_at=claim.start,
+            by=Scheduling.SELF_MANAGED,
+        )
+        self._stores.meetings.save(replace(row, assignment=bot, due=True, next_attempt=now))
+        return True
 
     def _wish(self, rows: Sequence[Meeting]) -> Wish | None:
         around = self._neighbours.surroundings(rows)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.audit import Audit, AuditItem, audit_document, audit_from
+from shared.domain.audit import Audit, AuditItem, audit_document, audit_from, drift_document
 from shared.domain.consider import action_for
 from shared.domain.drift import Drift, drift_of
 from shared.domain.rules import Scheduling
 from shared.errors import CallerError, PermanentError
-from shared.flows.calendars import DELETED_AT_RECALL
+from shared.flows.calendars import DELETED_AT_RECALL, AccountBusy
 from shared.flows.observe import owed
 from shared.flows.orphans import DRIFT_METRICS
 from shared.recall import NotFound, Refused
@@ -134,9 +134,7 @@ class Reconciler:
         walk = replace(walk, next_page=page.next_page, finished_at=finished_at)
         tools.stores.workspace.put_report(AUDIT, audit_document(walk))
         if finished_at is not None:
-            healing = sorted(drift.value for drift in tools.heal)
-            report = {**audit_document(walk), "healing": healing, "self_managed": None}
-            tools.stores.workspace.put_report(DRIFT, report)
+            tools.stores.workspace.put_report(DRIFT, drift_document(walk, healing=tools.heal))
             tools.log.info("audit finished", events=walk.events, count=sum(walk.counts.values()))
         self._ring_when(len(owed(seen)))
         return walk
@@ -185,6 +183,8 @@ class Reconciler:
         """One that cannot be refreshed must not hold up the rest; an outage holds up all."""
         try:
             self._tools.refresh(calendar_id)
+        except AccountBusy:
+            return True
         except (CallerError, PermanentError) as error:
             self._tools.log.crash("calendar not refreshed", error, calendar_id=calendar_id)
             return False

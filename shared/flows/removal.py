@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.domain.calendar import Calendar, CalendarStatus, Platform
 from shared.domain.meeting import Meeting
 from shared.domain.notice import BotCancelled, CalendarDeleted
+from shared.domain.plan import SENT_OUT
 from shared.domain.rules import Scheduling
 from shared.domain.secret import Secret
 from shared.errors import RollcallError, TransientError
@@ -109,10 +110,22 @@ def _wake_claim(doors: CalendarDoors, meeting: Meeting, *, now: datetime) -> Non
 
 
 def _wake_copies(doors: CalendarDoors, meeting: Meeting, *, now: datetime) -> None:
-    """The meeting may need another owner, and its vote another count."""
-    if meeting.shared and meeting.meeting_key is not None:
-        for event_id in doors.meetings.ids_of_key(meeting.meeting_key):
-            doors.meetings.wake(event_id, now=now)
+    """The meeting may need another owner, and its vote another count.
+
+    Its bot may have gone with the calendar although the other copies still list it: they ask
+    for it once more, which brings the same one or a new one.
+    """
+    if not meeting.shared or meeting.meeting_key is None:
+        return
+    doubtful = _had_bot_ahead(meeting, now=now)
+    for event_id in doors.meetings.ids_of_key(meeting.meeting_key):
+        doors.meetings.wake(event_id, now=now, asked=doubtful)
+
+
+def _had_bot_ahead(meeting: Meeting, *, now: datetime) -> bool:
+    assigned = meeting.assignment
+    managed = assigned is not None and assigned.by is Scheduling.MANAGED
+    return managed and meeting.event.start - now > SENT_OUT
 
 
 def _cancelled(meeting: Meeting, calendar: Calendar, *, now: datetime) -> BotCancelled | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, assert_never
 from shared.domain.calendar import CalendarStatus
 from shared.domain.feed import OVERLAP, Feed, OpenSweep, covered, cursor_after, next_sweep_at
 from shared.errors import CallerError, PermanentError, RollcallError, TransientError
+from shared.flows.calendars import AccountBusy
 from shared.flows.observe import owed
 from shared.queue import FeedChanged, FeedMessage, Tick, WorkDue
 from shared.recall import NotFound, Refused, Unexpected
@@ -78,12 +79,15 @@ class Sweeper:
         Raises TransientError or PermanentError while Recall cannot be read: the cursor stands
         still, and that is what remembers the work. What is owed already is acted on all the same.
         """
-        until = self._clock() + self._settings.slice
+        began = self._clock()
+        until = began + self._settings.slice
         feed = self._stores.workspace.feed()
         if any(isinstance(message, Tick) for message in messages):
             self._tell_age(feed)
             self._refresh_connecting()
         bells = [message for message in messages if self._unanswered(message, feed)]
+        if not bells and self._only_heard(messages, feed):
+            return None
         wait = self._wait(feed, crowded=len(messages) >= CROWD) if bells else None
         fresh: list[Meeting] = []
         stopped: RollcallError | None = None
@@ -94,10 +98,32 @@ class Sweeper:
             stopped = error
         half = until - self._settings.slice / 2
         owing = [chore(half) for chore in self._chores]
+        if wait is not None:
+            # The sweep must not wait for a whole slice of work that is owed.
+            until = min(until, began + timedelta(seconds=wait))
         outcome = self._actor.act(fresh, until=until)
         if stopped is not None:
             raise stopped
-        return wait if wait is not None else self._go_on(messages, outcome, owing=any(owing))
+        if wait is not None:
+            return max(0.0, wait - (self._clock() - began).total_seconds())
+        return self._go_on(messages, outcome, owing=any(owing))
+
+    def _only_heard(self, messages: Sequence[FeedMessage], feed: Feed) -> bool:
+        """Answered bells ask for no work: what is owed has a bell of its own.
+
+        Else each ten of them would work a whole slice, and news behind a crowd waits for hours.
+        """
+        heard = all(
+            isinstance(message, FeedChanged) or self._is_taken_over(message, feed)
+            for message in messages
+        )
+        return heard and not self._owed_reads(feed)
+
+    def _is_taken_over(self, message: FeedMessage, feed: Feed) -> bool:
+        """Whoever has swept since worked as well, and rang for what was left."""
+        if not isinstance(message, WorkDue) or feed.open is not None:
+            return False
+        return covered(message.received_at, swept_at=feed.swept_at)
 
     def _tell_age(self, feed: Feed) -> None:
         """Seconds that changes may have waited; calendar by calendar, the cursor stands still."""
@@ -325,6 +351,8 @@ class Sweeper:
         for calendar in connecting:
             try:
                 self._refresh(calendar.calendar_id)
+            except AccountBusy:
+                continue
             except TransientError as error:
                 self._log.warning("connecting calendars not refreshed", code=error.code)
                 return

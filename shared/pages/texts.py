@@ -232,7 +232,7 @@ CONSOLE: Final = {
     "calendar.id": "Calendar id",
     "calendar.since": "Connected since",
     "calendar.read": "Last read in full",
-    "calendar.read.never": "Not yet",
+    "calendar.read.never": "Not needed so far: the feed brings its changes",
     "calendar.read.owed": "being read again",
     "calendar.rules": "Rules",
     "calendar.rules.entity": "Of this entity",

@@ -82,6 +82,7 @@ class MeetingRow(Model):
     overruled = UnicodeAttribute(null=True)
     override = MapOf()
     opted_out = UnicodeAttribute(null=True)
+    asked = UnicodeAttribute(null=True)
     assignment = MapOf(null=True)
     released = UnicodeSetAttribute(null=True)
     leaving = UnicodeSetAttribute(null=True)
@@ -224,10 +225,16 @@ class MeetingStore:
         row = self._touch(event_id, [word, *_due_at(now)])
         return None if row is None else _meeting(row)
 
-    def wake(self, event_id: str, *, now: datetime, shared: bool = False) -> bool:
-        """Makes the meeting due at once, or also known as shared; False when it is gone."""
+    def wake(
+        self, event_id: str, *, now: datetime, shared: bool = False, asked: bool = False
+    ) -> bool:
+        """Makes the meeting due at once, or also known as shared; False when it is gone.
+
+        `asked`: whether its event's bot is still there is not known any more.
+        """
         met = [MeetingRow.shared.set(YES)] if shared else []
-        return self._touch(event_id, [*_due_at(now), *met]) is not None
+        doubt = [MeetingRow.asked.set(YES)] if asked else []
+        return self._touch(event_id, [*_due_at(now), *met, *doubt]) is not None
 
     def set_aside(
         self,
@@ -340,6 +347,7 @@ def _row(meeting: Meeting, *, version: int) -> MeetingRow:
         overruled=meeting.overruled,
         override=override_map(meeting.override),
         opted_out=YES if meeting.opted_out else None,
+        asked=YES if meeting.asked else None,
         assignment=_assignment_map(meeting.assignment) if meeting.assignment else None,
         released=set(meeting.released) or None,
         leaving=set(meeting.leaving) or None,
@@ -389,6 +397,7 @@ def _meeting(row: MeetingRow) -> Meeting:
         overruled=row.overruled,
         override=override_from(row.override),
         opted_out=row.opted_out == YES,
+        asked=row.asked == YES,
         assignment=_assignment(row.assignment) if row.assignment else None,
         meeting_key=row.meeting_key,
         keyed_at=row.keyed_at,

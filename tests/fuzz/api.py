@@ -10,7 +10,8 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ from functions.oauth import app as oauth_app
 from functions.webhooks import app as webhooks_app
 from infra.local.gateway import Gateway
 from infra.local.template import Route
+from shared.domain.audit import Audit, AuditItem, drift_document
+from shared.domain.drift import Drift
+from shared.domain.meeting import Meeting
+from shared.domain.message import WorkDue, encode
 from shared.queue import Queue
 from shared.secrets import SecretStore
 from tests.connect_stage import ADA, BOB, RETURN, Context, Stage, open_stage
@@ -42,7 +47,8 @@ from tests.tables import client
 from tests.unit import core_values
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "openapi.yaml"
-EVENT_ID = "event-1"
+EVENT_ID, REFUSED_ID, ALSO_REFUSED_ID = "event-1", "event-2", "event-3"
+LETTERS = 40
 METHODS = ("get", "put", "post", "patch", "delete")
 CHECKS = [
     not_a_server_error,
@@ -56,6 +62,7 @@ STRANGE = {
     "CalendarId": _ODD,
     "EventId": _ODD,
     "SessionId": _ODD,
+    "MessageId": _ODD,
     "Scope": ("tenant:a%3Ab", "tenant:" + "x" * 256, "entity:\u00e9:\U0001f4a3", "tenant:'"),
     "return_url": (
         "http://localhost:1/x",
@@ -82,7 +89,7 @@ class Findings:
 
 
 class Site:
-    """The deployment that is asked: calendars, a meeting and an audit are there already."""
+    """The deployment that is asked: each list of its API has something to tell."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -90,8 +97,10 @@ class Site:
         self.calendar_ids = [answer.json["calendar_id"] for answer in made]
         self.tokens = [stage.token(ADA), stage.token(BOB)]
         self.session_id = stage.start().json["session_id"]
-        known = core_values.event(calendar_id=self.calendar_ids[0], event_id=EVENT_ID)
-        stage.stores.meetings.save(core_values.meeting(event=known))
+        for number, event_id in enumerate((EVENT_ID, REFUSED_ID, ALSO_REFUSED_ID)):
+            stage.stores.meetings.save(self._row(event_id, day=number))
+        self.letter_ids = [self._bury(number) for number in range(LETTERS)]
+        stage.stores.workspace.put_report("drift", self._drift())
         vault = client("secretsmanager")
         values = json.loads(vault.get_secret_value(SecretId="rollcall")["SecretString"])
         values["recall_webhook_secret"] = SECRET
@@ -113,6 +122,37 @@ class Site:
 
     def close(self) -> None:
         self._gateway.close()
+
+    def _row(self, event_id: str, *, day: int) -> Meeting:
+        """All but the first one were refused by Recall."""
+        start = self.stage.clock.now() + timedelta(days=day, hours=5)
+        row = core_values.meeting(
+            event=core_values.event(
+                calendar_id=self.calendar_ids[0], event_id=event_id, start=start
+            )
+        )
+        if event_id == EVENT_ID:
+            return row
+        refused = {"problem": "recall_refused", "problem_detail": "bad_link", "attempts": 3}
+        return replace(row, problem_at=self.stage.clock.now(), **refused)
+
+    def _bury(self, number: int) -> str:
+        """A dead letter of a group of its own; every third one is malformed."""
+        bell = encode(WorkDue(received_at=self.stage.clock.now() + timedelta(seconds=number)))
+        sent = client("sqs").send_message(
+            QueueUrl=self.stage.environment["DEAD_LETTER_QUEUE_URL"],
+            MessageBody=bell if number % 3 else f"{{{number}",
+            MessageGroupId=f"bot:{number}",
+        )
+        return str(sent["MessageId"])
+
+    def _drift(self) -> dict[str, Any]:
+        now = self.stage.clock.now()
+        item = AuditItem(
+            drift=Drift.MISSING, calendar_id=self.calendar_ids[0], event_id=EVENT_ID, reason="r"
+        )
+        walk = Audit(started_at=now, finished_at=now).with_page(2, [item])
+        return drift_document(walk, healing=frozenset(Drift))
 
     def _routes(self) -> Iterator[Route]:
         for path, operations in self.document["paths"].items():
@@ -136,8 +176,9 @@ class Site:
         components = document["components"]
         known = {
             "CalendarId": self.calendar_ids,
-            "EventId": [EVENT_ID],
+            "EventId": [EVENT_ID, REFUSED_ID],
             "SessionId": [self.session_id],
+            "MessageId": self.letter_ids,
             "Scope": ["default", "tenant:default", "entity:default:u_1"],
         }
         for name, ids in known.items():

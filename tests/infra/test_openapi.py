@@ -11,13 +11,14 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.calendars import bodies, rules, views
-from shared.domain.audit import Audit, AuditItem, audit_document
+from shared.domain.audit import Audit, AuditItem, drift_document
 from shared.domain.drift import Drift
 from shared.domain.meeting import Assignment
 from shared.domain.redecision import Redecision
 from shared.domain.rules import Choice
 from shared.entrypoints import rules_body
 from shared.entrypoints.http import problem_document
+from shared.flows.dead_letters import ShownLetter
 from shared.flows.meetings import ShownMeeting
 from shared.flows.preview import Preview
 from shared.storage import RulesVersion
@@ -65,6 +66,8 @@ BODIES = {
     "WindowBody": rules_body.WindowBody,
     "BotBody": rules_body.BotBody,
     "PreviewBody": rules.PreviewBody,
+    "RedriveBody": bodies.RedriveBody,
+    "ReplayBody": bodies.ReplayBody,
 }
 LIMITS = ("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties",
           "exclusiveMinimum", "enum")  # fmt: skip
@@ -122,12 +125,27 @@ def shown():
     return ShownMeeting(meeting=replace(meeting(), assignment=assignment), override=Choice.AUTO)
 
 
+def letter():
+    return ShownLetter(
+        message_id="m1",
+        type="tick",
+        group="feed",
+        reason="tries_used_up",
+        receives=11,
+        redriven=0,
+        sent_at=NOW,
+    )
+
+
 def answers() -> dict[str, dict[str, Any]]:
     preview = Preview(added=[shown()])
     seen = views.meeting_view(shown())
     job = Redecision(scope="default", version=1, asked_by=None, started_at=NOW)
     item = AuditItem(drift=Drift.MISSING, calendar_id="c", event_id="e", reason="r")
-    audit = audit_document(Audit(started_at=NOW, finished_at=NOW, items=(item,)))
+    audit = drift_document(
+        Audit(started_at=NOW, finished_at=NOW, items=(item,)), healing=frozenset(Drift)
+    )
+    coverage = views.coverage_view(None, now=NOW)
     version = RulesVersion(version=1, document={}, set_by=None, set_at=NOW)
     return {
         "Calendar": views.calendar_view(calendar()),
@@ -137,8 +155,13 @@ def answers() -> dict[str, dict[str, Any]]:
         "Preview": views.preview_view(preview),
         "RulesVersion": views.rules_version_view(version),
         "Redecision": views.redecision_view(job),
-        "Drift": audit,
+        "SetAside": views.set_aside_view(meeting()),
+        "DeadLetter": views.letter_view(letter(), now=NOW),
+        "Drift": {**audit, "coverage": coverage},
         "DriftItem": audit["items"][0],
+        "DriftCounts": audit["counts"],
+        "Coverage": coverage,
+        "CoverageFigures": coverage["today"],
         "Problem": problem_document(400, "body_invalid", detail="d", field="f"),
     }
 

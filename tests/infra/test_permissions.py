@@ -66,6 +66,7 @@ def made() -> dict[str, set[Permission]]:
         for scenario in SCENARIOS:
             with mock_aws():
                 scenario(watch)
+            assert set() == watch.waiting, scenario
     return watch.made
 
 
@@ -406,7 +407,7 @@ def new_rules_reach_meetings(watch: Watch) -> None:
         workspace=stack.stores.workspace,
         queue=stack.scheduler.queue,
     )
-    for scope, name in ((Scope("default"), "Scribe"), (Scope(), "Clerk")):
+    for scope, name in ((Scope(), "Clerk"), (Scope("default"), "Scribe")):
         wanted = RulesPut(scope=scope, document={"bot": {"bot_name": name}}, by="test")
         put_rules(doors, wanted, now=stack.clock.now(), unique=name)
         watch.once_before(
@@ -437,7 +438,7 @@ def an_entity_is_erased(watch: Watch) -> None:
         queue=stack.scheduler.queue,
     )
     ask_for_erasure(doors, wanted, unique="erasure")
-    stack.run(300, ticks=True)
+    stack.run(61, ticks=True)
     assert stack.stores.workspace.report("erased#1")["calendars"] == 1
 
 

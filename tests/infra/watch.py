@@ -51,6 +51,11 @@ class Watch:
         """Somebody else acts just before the next such call of whoever is watched."""
         self._meddling[wanted] = meddle
 
+    @property
+    def waiting(self) -> set[Permission]:
+        """Calls before which somebody should have acted, and that never came."""
+        return set(self._meddling)
+
     def _note(self, params: dict[str, Any], model: OperationModel, **_: Any) -> None:
         if self._acting is None:
             return

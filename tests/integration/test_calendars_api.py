@@ -10,13 +10,14 @@ from datetime import timedelta
 import pytest
 
 from infra.local.emulators.http import Fault, FaultKind, Response
-from shared.domain.calendar import CalendarStatus, Platform
+from shared.domain.calendar import CalendarStatus, Platform, account_key
 from shared.domain.decision import Decision
 from shared.domain.event import Answer as Rsvp
 from shared.domain.event import Attendee, Event
 from shared.domain.meeting import Assignment, Meeting, Override
 from shared.domain.rules import Choice
 from shared.domain.series import Series
+from shared.flows.calendars import AccountBusy
 from shared.flows.landing import EPOCH
 from shared.storage.accounts import AccountStore
 from tests.connect_stage import ADA, BOB, GOOGLE, OUTLOOK, START, Stage, open_stage
@@ -164,7 +165,9 @@ def test_an_account_whose_connect_crashed_connects_two_hours_later(stage):
     stage.stores.accounts.claim(row.account_key, claim_id="crashed", now=stage.clock.now())
     stage.stores.calendars.change(calendar_id, updated_at=START, email=None)
 
-    assert stage.settle(calendar_id).email is None
+    with pytest.raises(AccountBusy):
+        stage.settle(calendar_id)
+    assert stage.stores.calendars.get(calendar_id).email is None
     stage.pass_time(2 * 3600)
 
     assert ADA == stage.refresh(calendar_id).email
@@ -300,6 +303,19 @@ def test_a_merge_that_broke_off_is_finished_by_the_next_refresh(stage):
     assert stage.refresh(newer) is None
     assert list(stage.recall.calendars) == [older]
     assert stage.stores.calendars.get(newer) is None
+
+
+def test_a_calendar_whose_account_is_being_connected_is_refreshed_again(stage):
+    calendar_id = nameless(stage)
+    stage.pass_time(2)
+    key = account_key("default", "u_1", platform=Platform.GOOGLE, email=ADA)
+    stage.stores.accounts.claim(key, claim_id="somebody", now=stage.clock.now())
+    with pytest.raises(AccountBusy) as busy:
+        stage.refresh(calendar_id)
+    assert busy.value.retry_after == 20
+    assert stage.stores.calendars.get(calendar_id).status is CalendarStatus.CONNECTED
+    stage.pass_time(121)
+    assert stage.refresh(calendar_id).email == ADA
 
 
 @pytest.mark.parametrize("first", ["older", "newer"])

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto import mock_aws
+from moto.sqs.models import Queue as MotoQueue
 
 from infra.local.cloud import EventTap, Meter, client, emulated_cloud
 from infra.local.emulators.recall import LiveBot
 from infra.local.lambdas import InvocationError, Lambdas
+from infra.local.moto_queues import quick_queues
 from infra.local.poller import Poller
 from infra.local.rules_scenes import Moments
 from infra.local.schedules import ScheduleClock, payload
@@ -195,6 +198,49 @@ def test_events_of_the_bus_are_heard(cloud: Stack) -> None:
         client("events").put_events(Entries=[entry])
     assert [event["source"] for event in tap.take()] == ["rollcall"]
     assert tap.take() == []
+
+
+def test_queues_count_their_messages_only_when_asked(
+    cloud: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """moto would look at every message for any attribute, and a storm would never end."""
+    looks: list[str] = []
+    counted = MotoQueue.approximate_number_of_messages.fget
+    monkeypatch.setattr(
+        MotoQueue,
+        "approximate_number_of_messages",
+        property(lambda queue: looks.append(queue.name) or counted(queue)),
+    )
+    queue = cloud.queues[0]
+    sqs = client("sqs")
+    for number in range(3):
+        sqs.send_message(QueueUrl=queue.url, MessageBody=f"bell {number}", MessageGroupId="feed")
+    sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=1)
+    assert looks == []
+    asked = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
+    assert asked["ApproximateNumberOfMessages"] == "2"
+    assert looks
+
+
+def test_attributes_of_queues_are_those_that_moto_tells() -> None:
+    attributes = {
+        "FifoQueue": "true",
+        "ContentBasedDeduplication": "true",
+        "VisibilityTimeout": "70",
+        "RedrivePolicy": '{"deadLetterTargetArn": "%s", "maxReceiveCount": 5}',
+    }
+    with mock_aws():
+        sqs = client("sqs")
+        dead = sqs.create_queue(QueueName="dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]
+        attributes["RedrivePolicy"] %= arn["QueueArn"]
+        url = sqs.create_queue(QueueName="work.fifo", Attributes=attributes)["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody="bell", MessageGroupId="feed")
+        told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        with quick_queues():
+            found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert told == found
+    assert found["ApproximateNumberOfMessages"] == "1"
 
 
 class Scheduler:

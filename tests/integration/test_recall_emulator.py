@@ -15,7 +15,7 @@ import requests
 from svix.webhooks import Webhook, WebhookVerificationError
 
 from infra.local.emulators.clock import RealClock, VirtualClock
-from infra.local.emulators.http import Fault, FaultKind, Request, WorldAdapter
+from infra.local.emulators.http import Fault, FaultKind, Request, Response, WorldAdapter
 from infra.local.emulators.recall import (
     GOOGLE,
     MICROSOFT,
@@ -215,6 +215,12 @@ class TestDoor:
     def test_outage(self, stage):
         stage.world.outage = 503
         assert 503 == stage.get("/api/v2/calendars/").status_code
+
+    def test_a_fault_of_one_operation(self, stage):
+        broken = Response(status=500)
+        stage.world.fault = lambda name: broken if name == "bot_list" else None
+        assert 500 == stage.get("/api/v1/bot/").status_code
+        assert 200 == stage.get("/api/v2/calendars/").status_code
 
     def test_out_of_credit(self, stage, meeting):
         stage.world.out_of_credit = True
@@ -1102,6 +1108,17 @@ class TestWebhooks:
             each["event"] for each in stage.mailed()
         ]
 
+    def test_calm_lets_go_of_what_waits(self, stage):
+        stage.connect()
+        known = len(stage.mailed())
+        stage.world.webhooks.reorder(5)
+        stage.world.core.send_update("x")
+        stage.passes(seconds=1)
+        assert known == len(stage.mailed())
+        stage.world.webhooks.calm()
+        stage.passes(seconds=1)
+        assert known + 1 == len(stage.mailed())
+
     @pytest.mark.parametrize("legacy", [False, True])
     def test_bodies_have_the_published_shape(self, legacy):
         stage = Stage(switches=Switches(legacy_bot_webhooks=legacy))
@@ -1315,6 +1332,17 @@ class TestSwitches:
         stage.schedule(stage.event(calendar_id=other))
         stage.call("DELETE", f"/api/v2/calendars/{other}/")
         assert [] == stage.world.live_bots()
+
+    def test_a_shared_bot_follows_nobody(self):
+        stage, meeting = self.meeting(automatic_follow=True)
+        stage.account("b@acme.example").add_event("x", start=START + timedelta(hours=3), link=MEET)
+        other = stage.connect("b@acme.example")
+        stage.schedule(meeting)
+        stage.schedule(stage.event(calendar_id=other))
+        (name,) = stage.account().events
+        stage.account().move(name, START + timedelta(hours=5))
+        stage.passes(seconds=3)
+        assert [START + timedelta(hours=3)] == [each.join_at for each in stage.world.live_bots()]
 
     @pytest.mark.parametrize(
         ("switch", "status", "entries"), [("clean", 204, 0), ("refused", 400, 1)]

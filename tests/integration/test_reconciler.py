@@ -18,6 +18,7 @@ from infra.local.emulators.recall.records import Entry
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.calendar import CalendarStatus
 from shared.errors import PermanentError, TransientError
+from shared.flows.calendars import AccountBusy
 from shared.flows.reconcile import AUDIT_PAGES_PER_RUN, AUDIT_PAUSE
 from shared.recall.budget import DEFAULT_LIMITS
 from tests.stack import GOOGLE, START, Stack
@@ -381,6 +382,31 @@ def test_a_calendar_that_cannot_be_refreshed_holds_up_no_other(
     refreshed = stack.stores.calendars.get_many(pair)
     (other,) = set(pair) - {first}
     assert CalendarStatus.DISCONNECTED is refreshed[other].status
+
+
+@pytest.mark.parametrize("status", [CalendarStatus.CONNECTED, CalendarStatus.CONNECTING])
+def test_a_calendar_whose_account_is_being_connected_holds_up_no_other(
+    stack: Stack, owner: Account, monkeypatch: pytest.MonkeyPatch, status: CalendarStatus
+) -> None:
+    stack.recall.account(GOOGLE, "dana@acme.example")
+    pair = [connected(stack), stack.connect("dana@acme.example", entity_id="u2")]
+    stack.run(10)
+    for calendar_id in pair:
+        stack.stores.calendars.change(calendar_id, status=status, email="x@y.z", updated_at=START)
+    asked: list[str] = []
+
+    def busy(_: object, calendar_id: str, *, now: datetime) -> None:
+        asked.append(calendar_id)
+        raise AccountBusy
+
+    if status is CalendarStatus.CONNECTED:
+        monkeypatch.setattr("functions.reconciler.app.refresh", busy)
+        assert {"refreshed": 2} == stack.reconciler().perform("calendars")
+    else:
+        monkeypatch.setattr("functions.scheduler.app.refresh", busy)
+        stack.tick()
+        stack.run(5)
+    assert set(pair) <= set(asked)
 
 
 def test_an_address_in_other_letters_is_no_difference(stack: Stack, owner: Account) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -190,6 +191,45 @@ def test_a_storm_of_doorbells_costs_few_lists(stack: Stack, owner: Account) -> N
     assert stack.recall.count("calendar_events_list") - before <= 8
     assert [IN_THREE_HOURS + timedelta(hours=2)] == starts(stack)
     assert ([], []) == (stack.queue.messages, stack.queue.dead)
+
+
+def test_news_does_not_wait_behind_answered_doorbells_and_an_import(
+    stack: Stack, owner: Account
+) -> None:
+    """Each bot call takes a second here; a crowd has rung before somebody moves a meeting."""
+    stack.recall.switches = replace(stack.recall.switches, bot_change_bumps_event=False)
+    events = [
+        add(
+            owner,
+            f"Meeting {number}",
+            start=IN_THREE_HOURS + timedelta(hours=number),
+            link=f"https://acme.zoom.us/j/9100000{number:03d}",
+        )
+        for number in range(250)
+    ]
+    moved = IN_THREE_HOURS + timedelta(minutes=17)
+    calls: list[bool] = []
+    turn = Lock()
+
+    def a_second_each(request: Request) -> Fault | None:
+        if "/bot/" not in request.url:
+            return None
+        with turn:
+            stack.clock.advance(timedelta(seconds=1))
+            calls.append(moved in starts(stack))
+            if len(calls) == 40:
+                owner.move(events[0], moved)
+            if len(calls) == 45:
+                stack.scheduler.queue.ring(received_at=stack.clock.now(), reason_id="news")
+        return None
+
+    stack.connect()
+    stack.adapter.faults = a_second_each
+    for number in range(120):
+        stack.scheduler.queue.ring(received_at=stack.clock.now(), reason_id=f"bell-{number}")
+    stack.run(600)
+    assert 250 == len(starts(stack))
+    assert calls.index(True) - 45 <= 45
 
 
 def test_an_import_costs_one_call_per_wanted_meeting(stack: Stack, owner: Account) -> None:

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from infra.local.moto_tables import quick_tables
 from tests.short_cut import DATA_OPERATIONS, all_the_way
 from tests.tables import client, create_tables
 
@@ -87,6 +88,43 @@ def test_a_call_is_answered_alike(table: str, case: str) -> None:
     assert expected == answer(operation, TableName=table, **asked)
     with all_the_way():
         assert left == rows(table)
+
+
+QUERIES = {case: asked for case, (operation, asked) in CALLS.items() if operation == "query"} | {
+    "backwards": {**BY_CALENDAR, "ScanIndexForward": False},
+    "from a time on": {
+        **BY_CALENDAR,
+        "KeyConditionExpression": "calendar_id = :c AND start_time >= :t",
+        "ExpressionAttributeValues": {":c": {"S": "c1"}, ":t": {"S": "2027-03-01T10:00:00Z"}},
+    },
+    "the next page": {
+        **BY_CALENDAR,
+        "Limit": 1,
+        "ExclusiveStartKey": {
+            "event_id": {"S": "e1"},
+            "calendar_id": {"S": "c1"},
+            "start_time": {"S": "2027-03-01T09:00:00Z"},
+        },
+    },
+    "nobody's": {**BY_CALENDAR, "ExpressionAttributeValues": {":c": {"S": "c9"}}},
+    "by the table's own key": {
+        "KeyConditionExpression": "event_id = :e",
+        "ExpressionAttributeValues": {":e": {"S": "e1"}},
+    },
+}
+
+
+@pytest.mark.parametrize("case", QUERIES)
+def test_a_quick_table_answers_queries_alike(table: str, case: str) -> None:
+    later = {"event_id": {"S": "e3"}, "start_time": {"S": "2027-03-01T11:00:00Z"}}
+    of_others = {"event_id": {"S": "e4"}, "calendar_id": {"S": "c2"}}
+    for row in (later, of_others):
+        answer("put_item", TableName=table, Item=ROW | row)
+    answer("put_item", TableName=table, Item=GONE)  # in no index
+    expected = answer("query", TableName=table, **QUERIES[case])
+    with quick_tables():
+        assert expected == answer("query", TableName=table, **QUERIES[case])
+        assert rows(table) == sorted(rows(table), key=lambda row: row["event_id"]["S"])
 
 
 @pytest.mark.parametrize("case", BATCHES)

@@ -278,6 +278,30 @@ def test_a_claim_left_by_a_crash_is_taken_over(stores: Stores, after, claimant) 
         stores.accounts.assign("a", claim_id=loser, calendar_id="c")
 
 
+def test_who_cannot_double_anything_waits_no_longer_than_it_says(stores: Stores) -> None:
+    patience = timedelta(seconds=30)
+    stores.accounts.claim("a", claim_id="1", now=NOW)
+
+    early = stores.accounts.claim("a", claim_id="2", now=NOW + patience, left_after=patience)
+    late = NOW + patience + timedelta(microseconds=1)
+    taken = stores.accounts.claim("a", claim_id="2", now=late, left_after=patience)
+
+    assert ["1", "2"] == [early.claim_id, taken.claim_id]
+    # Others go on waiting for the whole life of what was taken over.
+    assert "2" == stores.accounts.claim("a", claim_id="3", now=late + CLAIM_LIFE).claim_id
+
+
+def test_impatience_takes_no_account_from_its_calendar(stores: Stores) -> None:
+    stores.accounts.claim("a", claim_id="1", now=NOW)
+    stores.accounts.assign("a", claim_id="1", calendar_id="c")
+
+    late = stores.accounts.claim(
+        "a", claim_id="2", now=NOW + timedelta(days=1), left_after=timedelta()
+    )
+
+    assert Claim(account_key="a", claim_id="1", calendar_id="c") == late
+
+
 def test_a_claim_with_a_calendar_never_ages(stores: Stores) -> None:
     stores.accounts.claim("a", claim_id="1", now=NOW)
     stores.accounts.assign("a", claim_id="1", calendar_id="c")

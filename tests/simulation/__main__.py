@@ -1,7 +1,7 @@
 """`python -m tests.simulation`: many seeds on all cores, or one seed told in full.
 
-    --seeds 10000 [--first 0] [--workers 2]     last line: simulate: 10000 seeds, 0 violations
-    --seed 4711                                 its story, its faults, and what went wrong
+--seeds 10000 [--first 0] [--workers 2]     last line: simulate: 10000 seeds, 0 violations
+--seed 4711                                 its story, its faults, and what went wrong
 """
 
 from __future__ import annotations

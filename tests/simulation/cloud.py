@@ -15,7 +15,7 @@ from infra.local.emulators.http import Request, Response, WorldAdapter, answered
 from tests.simulation.process import Fate, Process
 from tests.virtual_queue import VirtualQueue
 
-SECRET_ID: Final = "rollcall"  # noqa: S105  its name
+SECRET_ID: Final = "rollcall"
 CONTEXT_BYTES: Final = 32
 
 
@@ -50,9 +50,7 @@ class Sqs:
             "GetQueueAttributes", lambda: self._queue.get_queue_attributes(**given)
         )
 
-    def _through(
-        self, operation: str, effect: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
+    def _through(self, operation: str, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         failure = aws_failure(operation, code="ServiceUnavailable")
         return self._process.through("sqs", operation, effect, failure=failure)
 

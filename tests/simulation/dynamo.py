@@ -1,7 +1,7 @@
 """A DynamoDB in memory, behind botocore's clients: quick, and as hostile as the real one may be.
 
 It does what the project sends and raises NotImplementedError for anything else. Of one thing it
-says nothing: consumed capacity. tests/simulation/test_dynamo.py compares it with moto.
+says nothing: consumed capacity. test_dynamo_*.py compare it with moto.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from functools import partial
 from random import Random
 from typing import Any, Final
 
+from functions.oauth import app as oauth_app
 from infra.local.emulators.providers import answer_consent
 from infra.local.emulators.recall.accounts import Account
 from shared.flows.meetings import Moment, existing_meeting, opt_out_occurrence
 from tests.connect_stage import Answer, gateway_event
 from tests.simulation.process import Killed
 from tests.simulation.world import GOOGLE, OUTLOOK, World
-from functions.oauth import app as oauth_app
 
 SCOPES: Final = {
     GOOGLE: ("https://www.googleapis.com/auth/calendar.events.readonly", "openid", "email"),
@@ -303,8 +303,7 @@ class Cast:
         guests = [each for each in OUTSIDERS if self.chance.random() < 0.5]
         self.world.tell(f"a meeting with {len(copies)} copies has the guests {len(guests)}")
         return [
-            partial(_on, account, "set_attendees", event_id, guests)
-            for account, event_id in copies
+            partial(_on, account, "set_attendees", event_id, guests) for account, event_id in copies
         ]
 
     def transfer(self) -> None:
@@ -313,7 +312,9 @@ class Cast:
             (one, other)
             for one in self.people
             for other in self.people
-            if one is not other and one.platform == other.platform and one.account.events
+            if one is not other
+            and one.platform == other.platform
+            and one.account.events
             and one.tenant_id == other.tenant_id
         ]
         if pairs:
@@ -396,7 +397,6 @@ class Cast:
             return
         self.rules[scope] = document
         self.dedupe_changed = self.dedupe_changed or "dedupe" in document
-
 
     def rotate(self) -> None:
         """An operator changes the webhook secret: first both are known here, then one at Recall."""

@@ -130,7 +130,7 @@ class Process:
             stale=last is not None and (now - last).total_seconds() > FREEZE_SECONDS,
         )
 
-    def _die_if(self, dies: bool) -> None:  # noqa: FBT001  reads as a sentence
+    def _die_if(self, dies: bool) -> None:
         if dies:
             self.alive = False
             raise Killed

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from infra.local.emulators.recall.switches import Switches
+from infra.local.emulators.recall.switches import Switches, Timings
 from tests.simulation import log_lines
 from tests.simulation.climate import Climate, drawn
 from tests.simulation.judge import Judge
+from tests.simulation.monitors import Monitors
 from tests.simulation.people import Cast
 from tests.simulation.world import GOOGLE, OUTLOOK, START, World
 
@@ -21,6 +22,14 @@ FAULTS_SECONDS: Final = 720.0
 CALM_SECONDS: Final = 540.0
 SETTLE_SECONDS: Final = 120.0
 SWITCHED: Final = 0.08
+# Calls a minute, where every single one counts.
+TIGHT: Final = {
+    "calendar_events_list": 20,
+    "calendar_events_bot_create": 6,
+    "calendar_events_bot_destroy": 6,
+    "bot_create": 4,
+    "bot_list": 6,
+}
 # Not open points of Recall's, or no way to be right in them.
 FIXED: Final = frozenset(
     {
@@ -44,22 +53,56 @@ class Outcome:
     bots: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How Recall is set up, and how much goes on.
+
+    Events in a page, calls a minute, seconds at most until a change shows.
+    """
+
+    page_size: int
+    limits: dict[str, int] | None
+    commit: float
+    crowded: bool
+
+
+def _shape(chance: Random) -> Shape:
+    return Shape(
+        page_size=chance.choice([100, 100, 100, 2]),
+        limits=chance.choice([None, None, None, None, TIGHT]),
+        commit=chance.choice([0.0, 0.0, 0.0, 45.0]),
+        crowded=chance.random() < 0.3,
+    )
+
+
 def play(seed: int | str) -> Outcome:
     """From START on: people act while things fail, then all is calm, then it must be right."""
-    chance = Random(f"{seed}/setting")  # noqa: S311  a simulation wants repeatable chance
+    chance = Random(f"{seed}/setting")
     end = START + timedelta(seconds=FAULTS_SECONDS)
     climate = drawn(chance, start=START, end=end)
+    switches = _switches(chance, unordered=climate.webhooks_unordered)
+    feed_mode = chance.choice(["workspace"] * 5 + ["calendar"])
+    shape = _shape(Random(f"{seed}/shape"))
+    if shape.limits is not None:
+        # A call that travels for seconds arrives in a minute that nobody reckoned with.
+        climate = replace(climate, slow=0.0)
     world = World(
         seed,
         climate,
-        switches=_switches(chance, unordered=climate.webhooks_unordered),
-        feed_mode=chance.choice(["workspace"] * 5 + ["calendar"]),
+        switches=replace(switches, events_page_size=shape.page_size),
+        feed_mode=feed_mode,
+        limits=shape.limits,
+        timings=Timings(commit=shape.commit),
     )
+    by_calendar = feed_mode == "calendar" or switches.unfiltered_list_refused
+    monitors = Monitors(world, by_calendar=by_calendar)
     with log_lines.captured() as lines, world.open():
         cast = Cast(world, world.chance("people"))
         judge = Judge(world, cast)
         _people(cast, chance)
         _acts(cast, chance)
+        if shape.crowded:
+            _crowd(cast, world.chance("crowd"))
         world.run(FAULTS_SECONDS)
         world.calm()
         world.run(SETTLE_SECONDS)
@@ -67,6 +110,7 @@ def play(seed: int | str) -> Outcome:
             world.tell(f"an operator redrives {world.redrive()} dead letters, each twice")
         world.run(CALM_SECONDS)
         judge.rest()
+        monitors.rest()
         judge.read(lines())
     return Outcome(
         seed=str(seed),
@@ -102,6 +146,15 @@ def _acts(cast: Cast, chance: Random) -> None:
     for _ in range(chance.randint(2, 8)):
         acts = rare if chance.random() < 0.2 else usual
         cast.at(chance.uniform(60, FAULTS_SECONDS), chance.choice(acts))
+
+
+def _crowd(cast: Cast, chance: Random) -> None:
+    """Many more meetings, and something about them all the time."""
+    for _ in range(chance.randint(5, 10)):
+        cast.at(chance.uniform(0, 400), cast.invite)
+    for _ in range(chance.randint(10, 25)):
+        act = chance.choice([cast.edit, cast.edit, cast.override, cast.rule, cast.opt_out])
+        cast.at(chance.uniform(60, FAULTS_SECONDS), act)
 
 
 def _switches(chance: Random, *, unordered: bool) -> Switches:

@@ -25,7 +25,7 @@ from functions.webhooks import app as webhooks_app
 from infra.local.emulators.clock import VirtualClock
 from infra.local.emulators.providers import ProviderWorld
 from infra.local.emulators.recall import AccessToken, GrantFailure, GrantResult, RecallWorld
-from infra.local.emulators.recall.switches import Switches
+from infra.local.emulators.recall.switches import Switches, Timings
 from infra.local.emulators.recall.webhooks import Delivery
 from shared.domain.message import Tick, encode
 from shared.entrypoints.queue import answer
@@ -98,6 +98,7 @@ class World:
         switches: Switches | None = None,
         feed_mode: str = "workspace",
         limits: Mapping[str, int] | None = None,
+        timings: Timings | None = None,
     ) -> None:
         self.seed = seed
         self.violations: list[str] = []
@@ -122,6 +123,7 @@ class World:
             webhook_secret=self.secrets["recall_webhook_secret"],
             deliver=self._deliver,
             switches=switches,
+            timings=timings,
             limits=limits,
             seed=self.chance("recall").getrandbits(32),
             resolve_account=self._resolve,
@@ -143,7 +145,7 @@ class World:
 
     def chance(self, name: str) -> Random:
         """A stream of its own, so that one more draw here changes nothing there."""
-        return Random(f"{self.seed}/{name}")  # noqa: S311  a simulation wants repeatable chance
+        return Random(f"{self.seed}/{name}")
 
     # Time.
 
@@ -204,6 +206,10 @@ class World:
         for each in idle:
             pool.remove(each)
         return self._cold_start(function)
+
+    def processes(self, function: str) -> list[Process]:
+        """Those that live, busy ones included."""
+        return [each for each in self._pools[function] if each.alive]
 
     def _cold_start(self, function: str) -> Process:
         skew = self.weather.climate.skew
@@ -282,7 +288,7 @@ class World:
         while (event := self.queue.receive()) is not None:
             self.hub.spawn(partial(self._schedule, event))
         visible = self.queue.next_visible()
-        if visible is not None and visible > self.clock.now():
+        if visible is not None:
             self._poll_at(visible)
 
     def _schedule(self, event: dict[str, Any]) -> None:
@@ -337,6 +343,10 @@ class World:
         self.hub.after(late, partial(self.ring, body))
         if chance.random() < climate.ticks_doubled:
             self.hub.after(late + chance.uniform(0, 30), partial(self.ring, body))
+
+    def tick(self) -> None:
+        """One that comes out of turn."""
+        self.ring(encode(Tick(scheduled_at=self.clock.now())))
 
     def _wake_reconciler(self, task: str) -> None:
         self.hub.after(TASKS[task], partial(self._wake_reconciler, task))
@@ -421,9 +431,7 @@ class World:
             event["body"] = json.dumps(body)
         process = self.process("calendars")
         try:
-            return Answer(
-                process.serve(lambda: process.service[1].resolve(event, Context()))
-            )
+            return Answer(process.serve(lambda: process.service[1].resolve(event, Context())))
         except Killed:
             return None
 
@@ -498,6 +506,7 @@ class World:
         return {
             "AWS_REGION": "us-east-1",
             "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/doorbell.fifo",
+            "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead.fifo",
             "BUS_NAME": "rollcall",
             "SECRET_ID": SECRET_ID,
             "SEAL_KEY_ID": "alias/rollcall",

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from shared.domain.announce import Step, notices
+from shared.domain.decision import Decision
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.notice import BotCancelled, BotRescheduled, BotScheduled, MeetingMissed, Notice
-from tests.unit.core_values import HOUR, NOW, SKIP, START, calendar, event, key, meeting
+from tests.unit.core_values import HOUR, JOIN, NOW, SKIP, START, calendar, event, key, meeting
 
 ASSIGNED = Assignment(bot_id="bot-1", deduplication_key=key(), fingerprint="f", join_at=START)
 BARE = meeting()
@@ -82,3 +83,65 @@ def test_a_meeting_that_ended_while_its_bot_was_owed_was_missed() -> None:
 
 def test_nobody_is_told_of_a_calendar_that_is_not_ours() -> None:
     assert () == heard(WITH_BOT, replace(BARE, decision=SKIP), calendar=None)
+
+
+def test_a_bot_that_came_is_told_whole() -> None:
+    (came,) = heard(OWED, WITH_BOT)
+    assert (
+        BotScheduled(**ABOUT, bot_id="bot-1", start_time=START, join_at=START, reason="base.all")
+        == came
+    )
+    (went,) = heard(WITH_BOT, replace(BARE, decision=SKIP))
+    assert BotCancelled(**ABOUT, bot_id="bot-1", reason="rsvp") == went
+    (moved,) = heard(WITH_BOT, MOVED)
+    assert START + HOUR == moved.start_time
+
+
+ABOUT: dict[str, Any] = {
+    "tenant_id": "default",
+    "entity_id": "u1",
+    "calendar_id": "calendar-1",
+    "occurred_at": NOW,
+    "event_id": "event-1",
+}
+END = START + HOUR
+
+
+@pytest.mark.parametrize(
+    ("missed", "before", "now"),
+    [
+        (["no_bot_in_time"], OWED, END),
+        ([], OWED, END - HOUR / 60),
+        ([], replace(OWED, due=False), END),
+        ([], replace(OWED, decision=SKIP), END),
+        ([], replace(WITH_BOT, due=True), END),
+        (["bot_pool_empty"], replace(OWED, setback="bot_pool_empty"), END),
+        (["recall_refused"], replace(OWED, problem="recall_refused"), END),
+    ],
+)
+def test_a_bot_is_missed_at_the_end_of_a_meeting_that_was_owed_one(
+    missed: list[str], before: Meeting, now: Any
+) -> None:
+    after = replace(before, due=False)
+    assert missed == [notice.reason for notice in heard(before, after, now=now)]
+
+
+@pytest.mark.parametrize(
+    ("told", "missed", "decision"),
+    [(True, "bot_failed", JOIN), (False, None, JOIN), (False, "bot_failed", SKIP)],
+)
+def test_a_bot_given_up_is_told_with_its_detail(
+    told: bool, missed: str | None, decision: Decision
+) -> None:
+    given_up = replace(ASSIGNED, missed=missed, missed_detail="meeting_locked")
+    after = replace(WITH_BOT, assignment=given_up, decision=decision)
+    expected = MeetingMissed(
+        **ABOUT, start_time=START, reason="bot_failed", detail="meeting_locked"
+    )
+    assert ((expected,) if told else ()) == heard(WITH_BOT, after)
+    assert () == heard(after, after)
+
+
+def test_a_bot_that_is_missed_at_its_first_sight_is_told() -> None:
+    after = replace(WITH_BOT, assignment=replace(ASSIGNED, missed="bot_failed"))
+    assert [MeetingMissed, BotScheduled] == [type(notice) for notice in heard(OWED, after)]

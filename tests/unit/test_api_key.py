@@ -48,6 +48,7 @@ def test_only_the_stored_digest_is_the_same():
         ({"admin"}, "POST /v1/meetings/set-aside/replay", True),
         ({"write"}, "POST /v1/calendars/{calendar_id}/meetings/{event_id}/replay", True),
         (set(), "GET /v1/status", False),
+        ({"read"}, "GET /v1/entities/{tenant_id}/{entity_id}", True),
         ({"read", "admin"}, "$default", False),
     ],
 )

@@ -107,3 +107,14 @@ def test_an_unknown_word_at_the_end_of_a_call(
 @pytest.mark.parametrize("code", ["joining_call", "in_call_recording", "done", "never_heard_of"])
 def test_only_an_end_can_be_a_miss(code: str) -> None:
     assert None is missed_reason("in_waiting_room", code=code, sub_code="meeting_not_found")
+
+
+@pytest.mark.parametrize("state", INSIDE)
+def test_being_in_the_call_settles_it(state: str) -> None:
+    found = attendance(state, code="call_ended", sub_code="bot_kicked_from_waiting_room")
+    assert Attendance.JOINED is found
+
+
+def test_who_was_told_to_leave_is_neither() -> None:
+    found = attendance("in_waiting_room", code="call_ended", sub_code="bot_received_leave_call")
+    assert Attendance.DISMISSED is found

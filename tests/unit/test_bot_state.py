@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.bot_state import ABSENT, SCHEDULED, is_news, moved
+from shared.domain.bot_state import (
+    ABSENT,
+    SCHEDULED,
+    Phase,
+    is_known,
+    is_news,
+    is_outside,
+    is_over,
+    moved,
+    phase_of,
+)
 from shared.domain.meeting import Assignment
 from shared.domain.message import BotEvent
 
@@ -151,3 +161,52 @@ def test_every_order_of_delivery_ends_alike(order: list[BotEvent], length: int) 
     for entry in order[:length]:
         out_of_order = moved(out_of_order, entry)
     assert in_order == out_of_order
+
+
+@pytest.mark.parametrize(
+    ("phase", "outside", "over", "states"),
+    [
+        (Phase.EXPECTED, True, False, [SCHEDULED, "ready", "never_heard_of"]),
+        (Phase.JOINING, True, False, ["joining_call"]),
+        (Phase.WAITING, True, False, ["in_waiting_room", ABSENT]),
+        (Phase.IN_CALL, False, False, [*IN_CALL, "recording_done"]),
+        (Phase.LEFT, False, True, ["call_ended"]),
+        (Phase.OVER, False, True, ["done", "fatal"]),
+    ],
+)
+def test_every_state_has_its_phase(
+    phase: Phase, outside: bool, over: bool, states: list[str]
+) -> None:
+    for state in states:
+        assert (phase, outside, over) == (phase_of(state), is_outside(state), is_over(state))
+        assert (state != "never_heard_of") is is_known(state)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_moves_a_bot_is_news(code: str) -> None:
+    assert is_news(FRESH, report(code))
+
+
+def test_a_state_without_a_time_gives_way_to_another_code_only() -> None:
+    inside = replace(FRESH, state="in_call_recording")
+    assert inside == moved(inside, report("in_call_recording"))
+    assert at("in_call_not_recording") == moved(inside, report("in_call_not_recording"))
+
+
+def test_of_two_codes_at_one_moment_the_alphabet_decides() -> None:
+    first, last = "in_call_not_recording", "recording_permission_denied"
+    assert at(last) == moved(at(first), report(last))
+    assert at(last) == moved(at(last), report(first))
+
+
+def test_a_recording_follows_its_newest_report() -> None:
+    done = moved(FRESH, of_recording("done", second=5))
+    assert done == moved(done, of_recording("failed", second=4))
+    failed = moved(done, of_recording("failed", second=6))
+    assert ("failed", NOON + timedelta(seconds=6)) == (failed.recording, failed.recording_at)
+
+
+@pytest.mark.parametrize(("early", "late"), [("processing", "done"), ("failed", "deleted")])
+def test_a_later_phase_of_a_recording_wins_whatever_the_clocks_say(early: str, late: str) -> None:
+    first = moved(FRESH, of_recording(early, second=60))
+    assert late == moved(first, of_recording(late)).recording

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.domain.claim import (
     NOTICE,
+    ORPHAN_LASTS,
     REPLAYED_FOR,
     SETTLED_AFTER,
     UNKNOWN,
@@ -116,6 +117,9 @@ def held(bot_id: str | None = "bot-1", **changes: Any) -> Claim:
         pytest.param(
             None, held(start=PAST), wanted(start=PAST, fingerprint="other"), id="rules in the call"
         ),
+        pytest.param(
+            None, held(start=NOW), wanted(start=NOW, fingerprint="other"), id="rules at the start"
+        ),
     ],
 )
 def test_next_move(move: Move | None, claim: Claim, wish: Wanted) -> None:
@@ -127,7 +131,7 @@ def test_next_move(move: Move | None, claim: Claim, wish: Wanted) -> None:
     [
         pytest.param(HandOver(), held(moving_to="k"), id="moving"),
         pytest.param(Release(), held(), id="held"),
-        pytest.param(Cancel(bot_id="b"), held(releasing=True, leaving=("b",)), id="leaving"),
+        pytest.param(Cancel(bot_id="b"), held(releasing=True, leaving=("b", "c")), id="leaving"),
         pytest.param(Cancel(bot_id="bot-1"), held(releasing=True), id="bot"),
         pytest.param(Find(), held(None, releasing=True), id="no answer"),
         pytest.param(Drop(), held(None, releasing=True, intended_at=None), id="nothing"),
@@ -144,6 +148,7 @@ def test_next_parting(parting: object, claim: Claim) -> None:
 def test_an_intent_is_given_time_to_show(left: timedelta, outcome: object) -> None:
     claim = held(None, intended_at=NOW - SETTLED_AFTER + left)
     assert outcome == unfound(claim, now=NOW)
+    assert Drop() == unfound(replace(claim, intended_at=None), now=NOW)
 
 
 def test_a_bot_of_another_body_is_not_taken_for_what_is_wanted() -> None:
@@ -291,3 +296,193 @@ def test_a_parting_carried_out_leaves_no_bot(claim: Claim, made: bool) -> None:
     moved = {bot for each in world.moved for bot in (each.bot_id, *each.leaving) if bot}
     unseen = {"unseen"} if world.moved and world.made else set()
     assert (None, moved | unseen) == (world.claim, world.bots)
+
+
+# The rows themselves: what each step stores, whole.
+
+BEGUN = Claim(
+    meeting_key="key",
+    event_id="event-1",
+    meeting_url=MEET,
+    start=FAR,
+    end=FAR + HOUR,
+    fingerprint="print",
+    keys=frozenset({"recording_config"}),
+    idempotency_key="intent-1",
+    intended_at=NOW,
+    due=True,
+    next_attempt=NOW + timedelta(minutes=2),
+)
+RECORDING = BotSettings(config={"recording_config": {}})
+OTHER = wanted(
+    event_id="event-2",
+    meeting_url=OTHER_MEET,
+    start=FAR + HOUR,
+    end=FAR + 3 * HOUR,
+    bot=BotSettings(config={"zoom": {}}),
+    fingerprint="other",
+)
+AS_OTHER = {
+    "event_id": "event-2",
+    "meeting_url": OTHER_MEET,
+    "start": FAR + HOUR,
+    "end": FAR + 3 * HOUR,
+    "fingerprint": "other",
+    "keys": frozenset({"zoom"}),
+}
+HOLDING = replace(BEGUN, bot_id="bot-1", leaving=("b",), version=7)
+
+
+def test_a_claim_begins_due_with_all_that_will_be_sent() -> None:
+    assert BEGUN == begun(wanted(bot=RECORDING), idempotency_key="intent-1", now=NOW)
+
+
+def test_a_new_intent_lets_the_bot_leave_first() -> None:
+    fresh = replace(BEGUN, **AS_OTHER, idempotency_key="i-2", leaving=("b", "bot-1"), version=7)
+    assert fresh == intended(HOLDING, OTHER, idempotency_key="i-2", now=NOW)
+    nobody = replace(HOLDING, bot_id=None)
+    assert ("b",) == intended(nobody, OTHER, idempotency_key="i-2", now=NOW).leaving
+
+
+def test_a_lost_bot_leaves_an_unused_key() -> None:
+    gone = replace(HOLDING, bot_id=None, idempotency_key="i-2", intended_at=None, next_attempt=PAST)
+    doubtful = replace(HOLDING, time_doubted=True, due=False)
+    assert gone == lost(doubtful, idempotency_key="i-2", now=PAST)
+
+
+def test_a_reclaimed_bot_is_replaced_and_an_unanswered_create_is_not() -> None:
+    releasing = replace(HOLDING, releasing=True)
+    assert intended(HOLDING, OTHER, idempotency_key="i-2", now=NOW) == reclaimed(
+        releasing, OTHER, idempotency_key="i-2", now=NOW
+    )
+    unanswered = replace(releasing, bot_id=None)
+    assert replace(unanswered, releasing=False) == reclaimed(
+        unanswered, OTHER, idempotency_key="i-2", now=NOW
+    )
+
+
+def test_a_bot_that_went_is_mentioned_no_more() -> None:
+    assert replace(HOLDING, leaving=()) == without(HOLDING, "b")
+    assert replace(HOLDING, bot_id=None, intended_at=None) == without(HOLDING, "bot-1")
+    twice = replace(HOLDING, leaving=("b", "bot-1"))
+    assert ("b",) == without(twice, "bot-1").leaving
+    assert [True, True, False] == [HOLDING.mentions(each) for each in ("bot-1", "b", "c")]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_before_an_update_nothing_sent_is_trusted(timed: bool) -> None:
+    expected = replace(
+        HOLDING,
+        event_id="event-2",
+        end=FAR + 3 * HOUR,
+        fingerprint=UNKNOWN,
+        meeting_url=UNKNOWN,
+        keys=frozenset({"recording_config", "zoom"}),
+        time_doubted=timed,
+    )
+    assert expected == doubted(HOLDING, OTHER, timed=timed)
+    same_link = replace(OTHER, meeting_url=MEET)
+    assert MEET == doubted(HOLDING, same_link, timed=timed).meeting_url
+    assert doubted(replace(HOLDING, time_doubted=True), OTHER, timed=False).time_doubted
+
+
+def test_an_answered_update_is_what_was_asked() -> None:
+    expected = replace(HOLDING, **AS_OTHER)
+    assert expected == updated(replace(HOLDING, time_doubted=True), OTHER)
+
+
+def test_an_answered_create_is_believed_as_far_as_its_make_says() -> None:
+    unanswered = replace(HOLDING, bot_id=None)
+    third = wanted(fingerprint="third", start=PAST)
+
+    def after(make: Wanted) -> Claim:
+        metadata = bot_metadata(make, idempotency_key="i")
+        return answered(unanswered, OTHER, bot_id="bot-1", metadata=metadata)
+
+    assert replace(HOLDING, **AS_OTHER) == after(OTHER)
+    assert HOLDING == after(wanted())
+    assert doubtful(HOLDING) == after(third)
+
+
+def doubtful(claim: Claim) -> Claim:
+    return replace(claim, fingerprint=UNKNOWN, meeting_url=UNKNOWN, time_doubted=True)
+
+
+def test_a_found_bot_is_believed_when_its_make_is_ours() -> None:
+    unanswered = replace(HOLDING, bot_id=None)
+    ours = bot_metadata(wanted(), idempotency_key="i")
+    assert HOLDING == adopted(unanswered, bot_id="bot-1", metadata=ours)
+    assert doubtful(HOLDING) == adopted(unanswered, bot_id="bot-1", metadata={})
+
+
+def test_a_release_is_due_at_once_and_a_settled_claim_never() -> None:
+    idle = replace(HOLDING, due=False, next_attempt=None)
+    assert replace(idle, releasing=True, due=True, next_attempt=PAST) == released(idle, now=PAST)
+    assert idle == settled(HOLDING)
+    assert PAST == postponed(idle, until=PAST).next_attempt
+
+
+def test_a_claim_moves_with_all_that_it_holds() -> None:
+    moving = replace(HOLDING, moving_to="key-2", due=False, next_attempt=None)
+    expected = replace(
+        HOLDING,
+        meeting_key="key-2",
+        moving_to=None,
+        due=True,
+        next_attempt=PAST + SETTLED_AFTER,
+        version=None,
+    )
+    assert expected == handed_over(moving, "key-2", now=PAST)
+
+
+def test_an_orphan_is_a_claim_that_lets_go() -> None:
+    expected = Claim(
+        meeting_key="orphan|bot-1",
+        event_id="orphan",
+        meeting_url=UNKNOWN,
+        start=FAR,
+        end=FAR + ORPHAN_LASTS,
+        fingerprint=UNKNOWN,
+        idempotency_key="orphan",
+        bot_id="bot-1",
+        releasing=True,
+        due=True,
+        next_attempt=NOW + timedelta(minutes=2),
+    )
+    assert expected == orphaned("bot-1", join_at=FAR, now=NOW)
+    assert timedelta(days=1) == ORPHAN_LASTS
+
+
+def test_a_bot_says_whose_it_is() -> None:
+    assert {
+        "rollcall_meeting": "key",
+        "rollcall_event": "event-1",
+        "rollcall_claim": "intent-1",
+        "rollcall_make": "print@2027-03-01T09:10:31Z",
+        "rollcall_mode": "self_managed",
+    } == bot_metadata(wanted(), idempotency_key="intent-1")
+
+
+def test_a_claim_outlives_its_meeting_by_a_week() -> None:
+    assert FAR + HOUR + timedelta(days=7) == BEGUN.expires_at
+    last = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    assert last > replace(BEGUN, end=last).expires_at - timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("empty", "claim"),
+    [
+        (True, replace(BEGUN, intended_at=None)),
+        (False, BEGUN),
+        (False, replace(BEGUN, intended_at=None, bot_id="bot-1")),
+        (False, replace(BEGUN, intended_at=None, leaving=("b",))),
+    ],
+)
+def test_a_claim_is_empty_when_nothing_at_recall_can_be_its(empty: bool, claim: Claim) -> None:
+    assert empty is claim.empty
+
+
+def test_the_limits_are_those_of_recall() -> None:
+    assert timedelta(minutes=10, seconds=30) == NOTICE
+    assert timedelta(minutes=55) == REPLAYED_FOR
+    assert timedelta(minutes=2) == SETTLED_AFTER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import NoneType
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from shared.domain.calendar import CalendarStatus
 from shared.domain.consider import (
     LONGEST_RETRY,
+    Copy,
     Surroundings,
     action_for,
     cleared,
     gone,
+    heard,
+    is_unheard,
     observed,
     postponed,
     reconsidered,
@@ -24,25 +28,31 @@ from shared.domain.consider import (
     unscheduled,
 )
 from shared.domain.event import Event, EventBot, ListedEvent
-from shared.domain.meeting import Meeting, Override
-from shared.domain.plan import Schedule, Unschedule
-from shared.domain.rules import Base, BotSettings, Choice, Mode, Rules
+from shared.domain.meeting import Assignment, Meeting, Override
+from shared.domain.plan import SENT_OUT, Keep, Leave, Look, Schedule, Unschedule, Wait
+from shared.domain.rules import Base, BotSettings, Choice, Mode, Rules, Scheduling
 from shared.domain.series import Words
 from tests.unit import core_values
 from tests.unit.core_values import (
     GUEST,
     HOUR,
+    MEET,
     NOW,
+    OTHER_MEET,
     OWNER,
     START,
     around,
     bot,
     calendar,
     event,
+    key,
     listed,
     meeting,
     wish,
 )
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 
 
 def seen(row: Meeting | None, entry: ListedEvent, where: Surroundings | None = None) -> Meeting:
@@ -297,6 +307,185 @@ def test_waits_grow_to_ten_minutes() -> None:
 def test_recall_s_own_word_on_waiting_wins() -> None:
     row = postponed(seen(None, listed()), now=NOW, retry_after=30)
     assert NOW + timedelta(seconds=30) == row.next_attempt
+
+
+# On its way: Recall may double a bot that it has sent out.
+
+
+@pytest.mark.parametrize(
+    ("ahead", "asked"),
+    [
+        (SENT_OUT + SECOND, Schedule),
+        (SENT_OUT, NoneType),
+        (timedelta(), NoneType),
+        (-MINUTE, NoneType),
+        (-HOUR / 2, Look),
+    ],
+)
+def test_a_listed_bot_on_its_way_is_not_asked_for_again(ahead: timedelta, asked: type) -> None:
+    renamed = Rules(bot=BotSettings(bot_name="Scribe"))
+    where = around(now=START - ahead, rules=renamed)
+    assert asked is type(action_for(served(), where))
+
+
+@pytest.mark.parametrize("ahead", [SENT_OUT, timedelta(), -HOUR / 2])
+def test_a_bot_that_is_not_there_is_asked_for_until_the_end(ahead: timedelta) -> None:
+    assert isinstance(action_for(meeting(), around(now=START - ahead)), Schedule)
+    other = meeting(bot(start=START + HOUR))
+    assert isinstance(action_for(other, around(now=START - ahead)), Schedule)
+    assert action_for(meeting(), around(now=START + HOUR)) is None
+
+
+def in_company(assignment: Assignment | None, *, ahead: timedelta = SENT_OUT) -> Surroundings:
+    """Another copy of the meeting, with that bot."""
+    where = around(now=START - ahead)
+    theirs = event(event_id="event-2", calendar_id="calendar-2")
+    other = meeting(event=theirs, assignment=assignment, shared=True)
+    return replace(where, copies=(Copy(row=other, around=where),))
+
+
+SHARED = Assignment(
+    bot_id="bot-1",
+    deduplication_key=key(),
+    fingerprint=BotSettings().fingerprint(MEET),
+    join_at=START,
+)
+
+
+def test_a_bot_that_another_copy_has_is_shared_before_and_not_asked_for_on_its_way() -> None:
+    before = in_company(SHARED, ahead=SENT_OUT + SECOND)
+    assert isinstance(action_for(meeting(shared=True), before), Schedule)
+    assert action_for(meeting(shared=True), in_company(SHARED)) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        None,
+        replace(SHARED, missed="not_admitted"),
+        replace(SHARED, state="fatal"),
+        replace(SHARED, deduplication_key=key(START + HOUR)),
+    ],
+    ids=["none", "missed", "over", "another meeting's"],
+)
+def test_what_another_copy_has_lost_or_never_had_is_asked_for(other: Assignment | None) -> None:
+    assert isinstance(action_for(meeting(shared=True), in_company(other)), Schedule)
+
+
+def adopted(row: Meeting, where: Surroundings) -> list[str | None]:
+    """The bot that the row has after its turn, and after the feed listed it."""
+    entry = ListedEvent(event=row.event, bots=row.bots, updated_at=NOW)
+    rows = (reconsidered(row, where), seen(row, entry, where))
+    return [after.assignment and after.assignment.bot_id for after in rows]
+
+
+def test_a_bot_whose_answer_was_lost_is_adopted_when_it_is_too_late_to_ask_again() -> None:
+    """Before, the same call finds it out."""
+    lost = meeting(bot(), version=1, due=True, next_attempt=NOW)
+    assert [None, None] == adopted(lost, around(now=START - SENT_OUT - SECOND))
+    assert ["bot-1", "bot-1"] == adopted(lost, around(now=START - SENT_OUT))
+    assert ["bot-1", "bot-1"] == adopted(lost, around(now=START + HOUR / 2))
+    assert [None, None] == adopted(lost, around(now=START + HOUR))
+
+
+@pytest.mark.parametrize(
+    ("row", "rules"),
+    [
+        (meeting(bot(start=START + HOUR)), Rules()),
+        (meeting(bot(url=OTHER_MEET)), Rules()),
+        (meeting(bot(), released=frozenset({"bot-1"})), Rules()),
+        (meeting(bot()), Rules(scheduling=Scheduling.SELF_MANAGED)),
+        (meeting(bot()), Rules(mode=Mode.PREVIEW)),
+        (meeting(bot()), Rules(base=Base.OFF)),
+    ],
+    ids=["another time", "another room", "let go", "bots of our own", "only looking", "unwanted"],
+)
+def test_nobody_else_s_bot_is_adopted(row: Meeting, rules: Rules) -> None:
+    where = around(now=START - SENT_OUT, rules=rules)
+    assert [None, None] == adopted(replace(row, version=1), where)
+
+
+def test_an_adopted_bot_owes_nothing_and_leaves_on_a_person_s_word() -> None:
+    running = around(now=START + MINUTE)
+    lost = meeting(version=1, asked=True, due=True, next_attempt=NOW)
+    row = seen(lost, listed(bot()), running)
+    assert (False, False, None) == (row.asked, row.due, action_for(row, running))
+    refusing = reconsidered(replace(row, override=Override(choice=Choice.OFF)), running)
+    assert Leave("bot-1") == action_for(refusing, running)
+
+
+# In doubt: a bot was asked for, and nobody lived to hear the answer.
+
+
+def test_a_call_that_is_owed_is_noted_until_its_answer_is_heard() -> None:
+    row = seen(None, listed())
+    action = action_for(row, around())
+    assert row.asked
+    assert isinstance(action, Schedule)
+    assert not scheduled(row, listed(bot()), asked=action, around=around()).asked
+    # An answer that does not match leaves another call to make.
+    assert scheduled(row, listed(), asked=action, around=around()).asked
+    unwanted = reconsidered(replace(row, override=Override(choice=Choice.OFF)), around())
+    assert unwanted.asked
+    assert Unschedule() == action_for(unwanted, around())
+    assert not unscheduled(unwanted, listed(), around=around()).asked
+    assert not gone(row, around()).asked
+
+
+def test_a_bot_in_doubt_is_asked_for_again_though_recall_lists_it() -> None:
+    row = replace(served(), asked=True)
+    assert isinstance(action_for(row, around()), Schedule)
+    assert action_for(served(), around()) is None
+
+
+@pytest.mark.parametrize("scheduling", Scheduling)
+def test_a_bot_in_doubt_goes_before_anything_else_comes(scheduling: Scheduling) -> None:
+    row = meeting(asked=True)
+    choice = Choice.OFF if scheduling is Scheduling.MANAGED else Choice.AUTO
+    where = around(rules=Rules(scheduling=scheduling))
+    turned = reconsidered(replace(row, override=Override(choice=choice)), where)
+    assert Unschedule() == action_for(turned, where)
+    over = around(now=START + HOUR, rules=Rules(scheduling=scheduling))
+    assert action_for(turned, over) is None
+
+
+def test_a_bot_of_our_own_waits_while_another_copy_s_is_in_doubt() -> None:
+    where = around(rules=Rules(scheduling=Scheduling.SELF_MANAGED))
+    other = meeting(event=event(event_id="event-2", calendar_id="calendar-2"), asked=True)
+    doubtful = replace(where, copies=(Copy(row=other, around=where),))
+    certain = replace(where, copies=(Copy(row=replace(other, asked=False), around=where),))
+    assert [Wait, Keep] == [
+        type(action_for(meeting(shared=True), each)) for each in (doubtful, certain)
+    ]
+
+
+def test_a_bot_in_its_call_leaves_on_a_person_s_word_whatever_was_in_doubt() -> None:
+    running = around(now=START + MINUTE)
+    held = replace(served(), asked=True, override=Override(choice=Choice.OFF))
+    refusing = reconsidered(held, running)
+    assert Leave("bot-1") == action_for(refusing, running)
+
+
+@pytest.mark.parametrize(
+    ("late", "goodbye"),
+    [(-MINUTE, Unschedule()), (timedelta(), Leave("b2")), (MINUTE, Leave("b2"))],
+)
+def test_a_bot_that_nobody_heard_of_is_found_and_told_to_go(
+    late: timedelta, goodbye: object
+) -> None:
+    where = around(now=START + late)
+    unwanted = meeting(asked=True, override=Override(choice=Choice.OFF))
+    assert is_unheard(unwanted)
+    row = heard(unwanted, listed(bot("b1", start=NOW), bot("b2")), around=where)
+    assert row.assignment is not None
+    assert ("b2", True, False) == (row.assignment.bot_id, row.due, is_unheard(row))
+    assert goodbye == action_for(row, where)
+
+
+def test_where_recall_lists_no_bot_nothing_is_in_doubt_any_more() -> None:
+    unwanted = meeting(asked=True, override=Override(choice=Choice.OFF))
+    row = heard(unwanted, listed(bot("b1", start=NOW)), around=around())
+    assert (False, None, False) == (row.asked, row.assignment, row.due)
 
 
 # Whatever happens.

@@ -94,6 +94,7 @@ def test_answers_are_added_behind_the_hosts_own_query(answers):
         "https://host.example:8443/done?x=1",
         "http://localhost:3000/",
         "http://127.0.0.1/",
+        "https://host.example:1",
         "http://[::1]:3000/",
     ],
 )
@@ -114,6 +115,8 @@ def test_people_may_be_sent_to(url):
         "https://user@host.example",
         "https://host.example/#part",
         "https://host.example:99999",
+        "https://host.example:0",
+        "ftp://localhost",
         "https://host.example\\@evil.example",
         "https://host.example/\r\nset-cookie:x",
         "https://host.example/a b",
@@ -137,3 +140,16 @@ def test_any_text_gets_a_verdict(text):
 
 def test_every_refusal_has_a_sentence_for_people():
     assert set(SENTENCES) == set(Refusal)
+
+
+def test_only_the_addresses_of_the_list_are_allowed_if_there_is_one():
+    allowed = ("https://a.example", "https://b.example")
+    assert return_url_refusal("https://b.example", allowed=allowed) is None
+    assert return_url_refusal("https://c.example", allowed=allowed) == "return_url_not_allowed"
+    assert return_url_refusal("http://c.example", allowed=allowed) == "return_url_invalid"
+
+
+def test_a_link_of_a_session_with_a_foreign_alphabet_opens_nothing():
+    known = session_of_link(link_token(SESSION, link_secret=KEY).reveal(), link_secret=KEY)
+    assert known == SESSION
+    assert session_of_link(f"{SESSION}.é", link_secret=KEY) is None

@@ -46,7 +46,10 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+ENDED = replace(BOT, sub_code="call_ended_by_host")
+
+
+@pytest.mark.parametrize("message", [*MESSAGES, ENDED], ids=lambda message: type(message).__name__)
 def test_a_message_survives_the_queue_in_plain_ascii(message):
     body = encode(message)
     assert body.isascii()

@@ -21,6 +21,7 @@ from shared.domain.moment import moment_text, parse_moment
 )
 def test_rfc_3339_is_read_in_utc(text, moment):
     assert moment == parse_moment(text)
+    assert parse_moment(text).tzinfo is UTC
 
 
 @pytest.mark.parametrize(

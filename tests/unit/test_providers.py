@@ -152,6 +152,9 @@ def test_a_stand_in_never_falls_back_to_the_real_provider():
 @pytest.mark.parametrize(
     ("claims", "expected"),
     [
+        ({"email": "a@b"}, "a@b"),
+        ({"email": "@b"}, None),
+        ({"email": "a@"}, None),
         ({"email": " ada@acme.example "}, "ada@acme.example"),
         ({"email": "ada@acme.example", "email_verified": True}, "ada@acme.example"),
         ({"email": "ada@acme.example", "email_verified": False}, None),

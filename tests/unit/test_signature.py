@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
+import sys
 from datetime import timedelta
 
 import pytest
@@ -181,3 +183,40 @@ def test_every_byte_of_the_signature_counts():
         bad = bytes(b ^ (index == position) for index, b in enumerate(raw))
         sent = {**headers(BODY), "webhook-signature": "v1," + base64.b64encode(bad).decode()}
         assert verdict(sent=sent) is None
+
+
+def import_anew(monkeypatch):
+    """As in a fresh process: nobody has imported svix, and nobody has asked for the class."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "svix"]:
+        monkeypatch.delitem(sys.modules, name)
+    return webhook_class.__wrapped__
+
+
+def test_the_verifier_is_imported_without_its_package(monkeypatch):
+    fresh = import_anew(monkeypatch)
+    assert fresh().__module__ == "svix.webhooks"
+    assert [name for name in sys.modules if name.startswith("svix.")] == ["svix.webhooks"]
+    # Whoever imports svix later must find the whole package.
+    assert "svix" not in sys.modules
+
+
+def test_a_package_that_is_there_already_stays(monkeypatch):
+    fresh = import_anew(monkeypatch)
+    package = importlib.util.module_from_spec(importlib.util.find_spec("svix"))
+    monkeypatch.setitem(sys.modules, "svix", package)
+    assert fresh().__name__ == "Webhook"
+    assert sys.modules["svix"] is package
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    fresh = import_anew(monkeypatch)
+
+    class Nothing:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return None
+
+    monkeypatch.setattr(sys, "meta_path", [Nothing])
+    with pytest.raises(ModuleNotFoundError, match=r"^svix$"):
+        fresh()
+    assert "svix" not in sys.modules

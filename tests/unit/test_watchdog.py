@@ -94,6 +94,7 @@ def test_a_word_that_nobody_knows_is_no_alarm(status: str, minutes: int) -> None
 @pytest.mark.parametrize("status", [None, "ready"])
 def test_a_bot_that_was_not_sent_gets_ten_minutes(status: str | None) -> None:
     assert Presence.WAITING == look(SCHEDULED, status, minutes=5).presence
+    assert Presence.WAITING == look(SCHEDULED, status, minutes=9.9).presence
     late = look(SCHEDULED, status, minutes=10)
     assert (Presence.NEVER_JOINED, ABSENT, "bot_not_sent") == told(late)
 
@@ -117,3 +118,13 @@ def test_a_bot_that_has_ended(
     assert sub_code == found.detail
     once_told = look(ABSENT, status, sub_code=sub_code)
     assert (presence, status, None) == told(once_told)
+
+
+def test_a_miss_is_told_once_whatever_is_found_later() -> None:
+    for status in (None, "joining_call", "in_waiting_room"):
+        again = look(ABSENT, status, minutes=30)
+        assert (Presence.NEVER_JOINED, ABSENT, None) == told(again)
+
+
+def test_a_bot_is_waited_for_by_that_word() -> None:
+    assert "waiting" == look(SCHEDULED, "joining_call").presence

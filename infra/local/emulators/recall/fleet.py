@@ -132,10 +132,12 @@ class Fleet:
         return bool(gone)
 
     def follow(self, event: Event, old_start: datetime) -> None:
-        """Automatic follow-up of a moved or re-linked event."""
+        """Automatic follow-up of a moved or re-linked event; a bot that others share stays."""
         for entry in event.bots:
             bot = self._core.bots.get(entry.bot_id)
-            if bot and bot.waiting and entry.start_time == old_start and event.link:
+            if bot is None or not bot.waiting or bot.events != {event.id}:
+                continue
+            if entry.start_time == old_start and event.link:
                 entry.start_time = event.start_time
                 entry.meeting_url = bot.meeting_url = event.link.url
                 bot.join_at = max(event.start_time, self._core.now())

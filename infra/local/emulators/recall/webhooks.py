@@ -108,6 +108,14 @@ class Outbox:
         """The next `count` messages wait for each other and arrive last one first."""
         self._hold = count
 
+    def calm(self) -> None:
+        """Nothing more goes wrong: what was to be is forgotten, what waits is on its way."""
+        self._lose.clear()
+        self._duplicate = self._hold = 0
+        for held in self._held:
+            self._plan(held, self._clock.now())
+        self._held.clear()
+
     def send(self, event: str, data: Mapping[str, Any], *, at: datetime) -> Message | None:
         """Queue a webhook; None when the endpoint is not subscribed to the event."""
         if self.subscribed is not None and event not in self.subscribed:

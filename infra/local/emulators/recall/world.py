@@ -101,6 +101,8 @@ class RecallWorld:
         self.calls: list[Call] = []
         self.warnings: list[str] = []
         self.latency: Callable[[Request], None] | None = None
+        # Sees the name of each operation that is asked for; an answer of its own is the answer.
+        self.fault: Callable[[str], Response | None] | None = None
         self.outage: int | None = None
         self.out_of_credit = False
         self.on_revoked: Callable[[Account], None] | None = None
@@ -386,6 +388,8 @@ class RecallWorld:
         return refusal(401, "authentication_failed", headers=headers)
 
     def _guarded(self, visit: _Visit, operation: Operation, *, identity: str) -> Response | None:
+        if self.fault and (broken := self.fault(operation.name)):
+            return broken
         wait = self.throttle.enter(operation.name, self.core.clock.now())
         if wait is not None:
             headers = {"Retry-After": str(wait)}

@@ -1,0 +1,140 @@
+"""Verdicts on disk, each kept for as long as nothing that it rests on has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+STATE = Path("build/mutants")
+CODE = ("functions", "infra", "shared")
+TESTS = Path("tests")
+SAVED_EVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`outcome`: killed, timed out, survived or broken; `by`: the test that saw it."""
+
+    outcome: str
+    by: str = ""
+
+
+@dataclass
+class Reach:
+    """Which tests reach which lines (`path:line`), and how long each takes."""
+
+    tests: dict[str, set[str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
+        return set().union(*(self.tests.get(f"{path}:{line}", ()) for line in lines))
+
+    def of_files(self, paths: Iterable[str]) -> set[str]:
+        wanted = set(paths)
+        found = (t for where, t in self.tests.items() if where.rpartition(":")[0] in wanted)
+        return set().union(*found)
+
+    def add(self, other: Reach) -> None:
+        for where, names in other.tests.items():
+            self.tests.setdefault(where, set()).update(names)
+        self.seconds.update(other.seconds)
+
+
+class Verdicts:
+    """`now`: what holds of this very code; `before`: what was known of any earlier one.
+
+    A killed mutant stays killed while the code and the file of the test that saw it are the
+    same; a survivor is judged again once any test has changed.
+    """
+
+    def __init__(self, part: str, tests: Iterable[str]) -> None:
+        self.path = STATE / f"{part}.json"
+        self.code = _digest([*_files(CODE), *_support()])
+        self.files = {
+            str(path): _digest([path]) for path in _files(tests) if path.name.startswith("test_")
+        }
+        self.saved = time.monotonic()
+        self.load()
+
+    def load(self) -> None:
+        stored = json.loads(self.path.read_text()) if self.path.exists() else {}
+        known = stored.get("now", {})
+        if stored.get("code") == self.code:
+            files = stored["files"]
+            self.now = {name: each for name, each in known.items() if self._holds(each, files)}
+        else:
+            self.now = {}
+        self.before: dict[str, dict[str, str]] = stored.get("before", {}) | known
+
+    def load_reach(self) -> Reach:
+        """What the survey of the tests found, as far as these are the same."""
+        path = self._reach_path
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        if stored.get("code") != self.code:
+            return Reach()
+        same = {name for name, each in stored["files"].items() if self.files.get(name) == each}
+        return Reach(
+            {
+                where: {name for name in names if name.partition("::")[0] in same}
+                for where, names in stored["tests"].items()
+            },
+            {n: each for n, each in stored["seconds"].items() if n.partition("::")[0] in same},
+        )
+
+    def save_reach(self, reach: Reach) -> None:
+        STATE.mkdir(parents=True, exist_ok=True)
+        tests = {where: sorted(names) for where, names in reach.tests.items()}
+        facts = {"tests": tests, "seconds": reach.seconds}
+        self._reach_path.write_text(json.dumps({"code": self.code, "files": self.files, **facts}))
+
+    @property
+    def _reach_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}-reach.json")
+
+    def saw(self, name: str) -> bool:
+        return self.before.get(name, {}).get("outcome") in {"killed", "timed out"}
+
+    def last_seen_by(self, name: str) -> str | None:
+        return self.before.get(name, {}).get("by")
+
+    def add(self, name: str, verdict: Verdict) -> None:
+        self.now[name] = asdict(verdict)
+        if time.monotonic() - self.saved > SAVED_EVERY_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        STATE.mkdir(parents=True, exist_ok=True)
+        kept = {"code": self.code, "files": self.files, "now": self.now, "before": self.before}
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(kept))
+        new.replace(self.path)
+        self.saved = time.monotonic()
+
+    def _holds(self, verdict: dict[str, str], files: dict[str, str]) -> bool:
+        file = verdict["by"].partition("::")[0]
+        if verdict["outcome"] in {"killed", "timed out"} and file in self.files:
+            return self.files[file] == files.get(file)
+        return self.files == files
+
+
+def _files(places: Iterable[str]) -> list[Path]:
+    found: set[Path] = set()
+    for place in map(Path, places):
+        found.update([place] if place.is_file() else place.rglob("*.py"))
+    return sorted(found)
+
+
+def _support() -> list[Path]:
+    """What tests share, and this tool."""
+    return [path for path in sorted(TESTS.rglob("*.py")) if not path.name.startswith("test_")]
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in paths:
+        whole.update(str(path).encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()

@@ -1,0 +1,226 @@
+"""The browser's pages without a cloud: what is answered, logged and counted when nothing works."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import replace
+from datetime import UTC
+
+import pytest
+from botocore.exceptions import ClientError
+from requests import Session
+
+from functions.oauth import app
+from functions.oauth.pages import page, redirect, refusal_page
+from shared.config import AWS_LIMITS
+from shared.domain.refusal import Refusal
+from shared.errors import PermanentError, TransientError
+from tests.deliveries import NOW
+
+ENVIRONMENT = {name: name.lower() for name in app.NEEDED} | {
+    "AWS_REGION": "us-east-1",
+    "PUBLIC_URL": "https://rollcall.example/",
+    "RECALL_BASE_URL": "https://recall.example",
+}
+SECURE = {
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+HTML = SECURE | {"content-type": "text/html; charset=utf-8"}
+LINK = "GET /connect/{token}"
+CALLBACK = "GET /oauth/{platform}/callback"
+
+
+class SecretsManager:
+    """Holds one secret, or refuses."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def get_secret_value(self, *, SecretId):
+        if self.text is None:
+            raise ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
+        return {"SecretString": self.text}
+
+
+@pytest.fixture(autouse=True)
+def _lasting_stream():
+    """The first log of a name keeps its stream, and capsys closes the one that it lends."""
+    yield
+    for handler in logging.getLogger("oauth").handlers:
+        handler.stream = sys.__stdout__
+
+
+@pytest.fixture
+def composed():
+    def make(secret=None):
+        clients = {"secretsmanager": SecretsManager(secret)}
+        return app.compose(
+            ENVIRONMENT,
+            client=clients.get,
+            session=None,
+            clock=lambda: NOW,
+            chance=lambda size: "c" * size,
+        )
+
+    return make
+
+
+@pytest.fixture
+def written(caplog, capsys):
+    def read():
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        counts = [
+            (metric["Name"], line["service"])
+            for line in lines
+            if "_aws" in line
+            for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+        ]
+        logged = [(each.name, each.levelname, each.message, each.code) for each in caplog.records]
+        return logged, counts
+
+    return read
+
+
+def opened(service, route=LINK, **changes):
+    return app.answer({"routeKey": route, "pathParameters": {"token": "t"}, **changes}, service)
+
+
+def test_a_browser_that_looks_ahead_is_asked_to_come_again(composed, written):
+    answer = opened(composed(), headers={"sec-purpose": "prefetch;prerender"})
+    assert (503, HTML | {"retry-after": "5"}) == (answer["statusCode"], answer["headers"])
+    assert "<code>prefetched</code>" in answer["body"]
+    assert "Please reload the page in a moment." in answer["body"]
+    said = ("oauth", "WARNING", "browser asked to come again", "prefetched")
+    assert ([said], []) == written()
+
+
+class Busy:
+    def get(self):
+        raise TransientError("secrets_unavailable", "Not now.", retry_after=7.2)
+
+
+def test_a_wait_is_told_in_whole_seconds(composed):
+    service = composed()
+    browser = replace(service.connect.browser, secrets=Busy())
+    busy = replace(service, connect=replace(service.connect, browser=browser))
+    assert "8" == opened(busy)["headers"]["retry-after"]
+
+
+def test_what_an_operator_must_mend_is_logged_and_counted(composed, written):
+    answer = opened(composed("{}"))
+    assert (500, HTML) == (answer["statusCode"], answer["headers"])
+    assert "<code>secrets_missing</code>" in answer["body"]
+    assert "This service needs its operator." in answer["body"]
+    said = ("oauth", "ERROR", "browser sent away until an operator acts", "secrets_missing")
+    assert ([said], [("ConnectFailed", "oauth")]) == written()
+
+
+@pytest.mark.parametrize(
+    ("route", "given"),
+    [
+        (CALLBACK, {"platform": "zoom"}),
+        (CALLBACK, None),
+        ("GET /elsewhere", {"platform": "google_calendar", "token": "t"}),
+    ],
+)
+def test_what_is_not_ours_is_not_found(composed, route, given):
+    answer = opened(composed(), route, pathParameters=given)
+    assert (404, HTML) == (answer["statusCode"], answer["headers"])
+    assert "<code>link_unknown</code>" in answer["body"]
+
+
+SECRET = json.dumps({"recall_api_key": "k", "link_secret": "l" * 44})
+
+
+@pytest.mark.parametrize("given", [{"token": "t"}, {}, None])
+def test_a_link_that_nobody_made_is_not_found(composed, given):
+    answer = opened(composed(SECRET), pathParameters=given)
+    assert (404, "link_unknown" in answer["body"]) == (answer["statusCode"], True)
+
+
+@pytest.mark.parametrize("query", [{"state": "x", "code": "c"}, {}, None])
+def test_an_answer_without_a_session_is_a_bad_request(composed, query):
+    given = {"platform": "microsoft_outlook"}
+    answer = opened(composed(), CALLBACK, pathParameters=given, queryStringParameters=query)
+    assert (400, "state_unknown" in answer["body"]) == (answer["statusCode"], True)
+
+
+def test_a_page_is_a_whole_document_that_escapes_what_it_is_given():
+    answer = page(503, code="<code>", sentence="<&>", headers={"retry-after": "1"})
+    assert (503, HTML | {"retry-after": "1"}) == (answer["statusCode"], answer["headers"])
+    body = answer["body"]
+    assert body.startswith('<!doctype html><html lang="en"><head><meta charset="utf-8">')
+    assert "<title>The calendar was not connected</title>" in body
+    assert "<style>body{font:" in body
+    assert '<meta name="robots" content="noindex">' in body
+    assert (
+        "<main><h1>The calendar was not connected</h1><p>&lt;&amp;&gt;</p>"
+        "<p><code>&lt;code&gt;</code></p></main></body></html>"
+    ) in body
+
+
+def test_a_refusal_is_a_page_with_its_sentence():
+    expected = page(
+        410,
+        code="link_used",
+        sentence="This link was already used. Please ask for a new one.",
+    )
+    assert expected == refusal_page(Refusal.LINK_USED, status=410)
+
+
+def test_a_redirect_carries_its_cookies_and_nothing_to_keep():
+    expected = {
+        "statusCode": 302,
+        "headers": SECURE | {"location": "https://host.example"},
+        "cookies": ["a=1"],
+        "body": "",
+    }
+    assert expected == redirect("https://host.example", cookies=("a=1",))
+    assert [] == redirect("https://host.example")["cookies"]
+
+
+def test_every_setting_that_is_missing_is_named():
+    with pytest.raises(PermanentError) as caught:
+        app.compose({}, client=None, session=None, clock=None, chance=None)
+    assert all(name in str(caught.value) for name in app.NEEDED)
+    assert 14 == len(app.NEEDED)
+
+
+def test_public_addresses_have_one_slash(composed):
+    assert "https://rollcall.example" == composed().connect.browser.public_url
+
+
+@pytest.mark.parametrize(("text", "allowed"), [("true", True), ("false", False), ("", False)])
+def test_unconfirmed_sessions_are_the_operator_s_choice(text, allowed):
+    service = app.compose(
+        ENVIRONMENT | {"ALLOW_UNCONFIRMED": text},
+        client=lambda _: None,
+        session=None,
+        clock=lambda: NOW,
+        chance=str,
+    )
+    assert allowed is service.connect.allow_unconfirmed
+
+
+def test_the_deployed_function_keeps_its_limits_and_the_time_of_the_world(monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    app.service.cache_clear()
+    try:
+        service = app.service()
+    finally:
+        app.service.cache_clear()
+    config = service.connect.calendar.queue._client.meta.config
+    limits = (AWS_LIMITS.connect_timeout, AWS_LIMITS.read_timeout)
+    assert limits == (config.connect_timeout, config.read_timeout)
+    assert UTC is service.clock().tzinfo
+    assert isinstance(service.connect.browser.clients._session, Session)
+    assert 22 == len(service.connect.browser.chance(16))
