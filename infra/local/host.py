@@ -48,6 +48,7 @@ class LocalHost:
     lambdas: Lambdas
     meter: Meter
     events: EventTap
+    clock: ScheduleClock
     crashes: list[str]
     tick_seconds: float
 
@@ -73,7 +74,7 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
         gateway.page("/", index_page(public_url, emulated=outside.emulated_names))
         outside.mount(gateway)
         server.start(gateway)
-        _start_clockwork(cleanup, stack, lambdas=lambdas, meter=meter, settings=settings)
+        clock = _start_clockwork(cleanup, stack, lambdas=lambdas, meter=meter, settings=settings)
         outside.start()
         cleanup.callback(outside.stop)
         yield LocalHost(
@@ -85,6 +86,7 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
             lambdas=lambdas,
             meter=meter,
             events=EventTap(),
+            clock=clock,
             crashes=crashes,
             tick_seconds=settings.tick_seconds,
         )
@@ -139,7 +141,7 @@ def _seed_api_key(stack: Stack, settings: Settings) -> Secret:
 
 def _start_clockwork(
     cleanup: ExitStack, stack: Stack, *, lambdas: Lambdas, meter: Meter, settings: Settings
-) -> None:
+) -> ScheduleClock:
     """Start what calls functions by itself: queue pollers and schedules."""
     for source in stack.sources:
         queue = stack.queue(source.queue_arn)
@@ -154,6 +156,7 @@ def _start_clockwork(
     )
     clock.start()
     cleanup.callback(clock.stop)
+    return clock
 
 
 @dataclass(slots=True)
