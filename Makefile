@@ -5,8 +5,6 @@ TOOLS := .venv/.installed
 SAM_TOOLS := .venv-sam/.installed
 ENVIRONMENT ?= default
 MODE ?= managed
-MINUTES ?= 20
-SEED ?= 4
 
 # The template check asks for a region and for nothing else of AWS.
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -50,10 +48,8 @@ test-full: check
 
 # A million deliveries to the verifier, and 100 requests to each operation of the API.
 # make fuzz DELIVERIES=1000000 SEED=1
-DELIVERIES ?= 1000000
-SEED ?= 1
 fuzz: $(TOOLS)
-	$(PYTHON) -m tests.fuzz --deliveries $(DELIVERIES) --seed $(SEED)
+	$(PYTHON) -m tests.fuzz --deliveries $(or $(DELIVERIES),1000000) --seed $(or $(SEED),1)
 
 # The pages in a real browser (Chromium or Chrome from the path): make e2e PICTURES=1 also writes
 # docs/images anew.
@@ -74,9 +70,10 @@ bench: $(TOOLS)
 # make simulate SEEDS=10000, or one seed in full: make simulate SEED=4711
 simulate: $(TOOLS)
 	$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
 # make load MINUTES=20 SEED=4
 load: $(TOOLS)
-	$(PYTHON) -m tests.load --minutes $(MINUTES) --seed $(SEED)
+	$(PYTHON) -m tests.load --minutes $(or $(MINUTES),20) --seed $(or $(SEED),4)
 
 # Bugs planted on purpose, each of which a seed or a test must notice: make planted ONLY=no-overlap
 planted: $(TOOLS)
@@ -86,6 +83,7 @@ planted: $(TOOLS)
 PAIRS = --pairs
 crashes: $(TOOLS)
 	$(PYTHON) -m tests.simulation.crashes $(PAIRS)
+
 # make mutants MUTANTS="--part verifier"; a second run goes on where the first was stopped.
 mutants: $(TOOLS)
 	$(PYTHON) -m tests.mutation $(MUTANTS)

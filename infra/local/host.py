@@ -51,6 +51,7 @@ class LocalHost:
     lambdas: Lambdas
     meter: Meter
     events: EventTap
+    clock: ScheduleClock
     crashes: list[str]
     tick_seconds: float
 
@@ -79,7 +80,7 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
         cleanup.callback(backend.close)
         gateway.mount(PATH, play_page(_play(outside, backend, public_url=public_url)))
         server.start(gateway)
-        _start_clockwork(cleanup, stack, lambdas=lambdas, meter=meter, settings=settings)
+        clock = _start_clockwork(cleanup, stack, lambdas=lambdas, meter=meter, settings=settings)
         outside.start()
         cleanup.callback(outside.stop)
         yield LocalHost(
@@ -91,6 +92,7 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
             lambdas=lambdas,
             meter=meter,
             events=EventTap(),
+            clock=clock,
             crashes=crashes,
             tick_seconds=settings.tick_seconds,
         )
@@ -152,7 +154,7 @@ def _seed_api_key(stack: Stack, settings: Settings) -> Secret:
 
 def _start_clockwork(
     cleanup: ExitStack, stack: Stack, *, lambdas: Lambdas, meter: Meter, settings: Settings
-) -> None:
+) -> ScheduleClock:
     """Start what calls functions by itself: queue pollers and schedules."""
     for source in stack.sources:
         queue = stack.queue(source.queue_arn)
@@ -167,6 +169,7 @@ def _start_clockwork(
     )
     clock.start()
     cleanup.callback(clock.stop)
+    return clock
 
 
 @dataclass(slots=True)

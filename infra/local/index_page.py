@@ -33,8 +33,8 @@ Nothing here leaves this machine unless a setting says so, and all of it is forg
 end.</p>
 <h2>What is here</h2>
 <ul>
-<li><a href="/console">Console</a>: the operators' pages; sign in with the API key that was printed
-in the terminal.</li>
+<li><a href="/console">Console</a>: what every calendar's bot will do, and why; sign in with the
+API key that was printed in the terminal.</li>
 {play}<li><a href="/health">Health</a>: answers while the stack runs.</li>
 <li><code>{url}/v1/</code>: the API for the product's backend; it wants the same API key.</li>
 <li><code>{url}/webhooks/recall</code>: where Recall delivers its webhooks.</li>

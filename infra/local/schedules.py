@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from infra.local.template import Schedule
@@ -24,6 +25,7 @@ class ScheduleClock:
     def __init__(self, schedules: tuple[Schedule, ...], *, scale: float, fire: Fire) -> None:
         self._fire = fire
         self._stopping = threading.Event()
+        self._paused = threading.Event()
         self._threads = [
             threading.Thread(
                 target=self._run,
@@ -42,10 +44,20 @@ class ScheduleClock:
         for thread in self._threads:
             thread.join()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing fires meanwhile, and what was due then is left out."""
+        self._paused.set()
+        try:
+            yield
+        finally:
+            self._paused.clear()
+
     def _run(self, schedule: Schedule, period_seconds: float) -> None:
         due = datetime.now(UTC) + timedelta(seconds=period_seconds)
         while not self._stopping.wait((due - datetime.now(UTC)).total_seconds()):
-            self._fire(schedule, payload(schedule, due))
+            if not self._paused.is_set():
+                self._fire(schedule, payload(schedule, due))
             due += timedelta(seconds=period_seconds)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
-from shared.domain.coverage import Coverage, Turnout, counted, coverage_of, days_to_count
+from shared.domain.coverage import Turnout, counted, coverage_of, days_to_count
 from shared.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ def count_coverage(meetings: MeetingStore, workspace: WorkspaceStore, *, now: da
     """
     document = workspace.report(COVERAGE)
     days = days_to_count(document, now=now)
-    found = {day: _of_day(meetings, day, now=now) for day in days}
+    found = {day: coverage_of(turnouts_of(meetings, day), now=now) for day in days}
     workspace.put_report(COVERAGE, counted(document, found, now=now))
     return len(days)
 
 
-def _of_day(meetings: MeetingStore, day: date, *, now: datetime) -> Coverage:
+def turnouts_of(meetings: MeetingStore, day: date) -> list[Turnout]:
+    """All copies of a UTC day that want, or wanted, a bot."""
     turnouts: list[Turnout] = []
     cursor: str | None = None
     for _ in range(PAGES_MAX):
@@ -36,5 +37,5 @@ def _of_day(meetings: MeetingStore, day: date, *, now: datetime) -> Coverage:
         turnouts += page.items
         cursor = page.next_cursor
         if cursor is None:
-            return coverage_of(turnouts, now=now)
+            return turnouts
     raise PermanentError("too_many_meetings", f"A day has more than {PAGES_MAX} pages of meetings.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from shared.domain.calendar import CalendarStatus
-from shared.domain.coverage import Turnout
 from shared.domain.overview import (
     Overview,
     days_around,
@@ -14,21 +13,19 @@ from shared.domain.overview import (
     hours_behind,
     overview_document,
 )
-from shared.errors import PermanentError
+from shared.flows.coverage import turnouts_of
 
 if TYPE_CHECKING:
-    from shared.storage import MeetingStore, Stores
+    from shared.storage import Stores
 
 OVERVIEW: Final = "overview"
-PAGES_MAX: Final = 1_000
-PAGE_ROWS: Final = 1_000
 CALENDARS_MAX: Final = 10_000
 SET_ASIDE_MAX: Final = 100
 
 
 def keep_overview(stores: Stores, *, now: datetime) -> Overview:
     """Count anew and store; every count starts from nothing, so a repeat does no harm."""
-    turnouts = [each for day in days_around(now) for each in _of_day(stores.meetings, day)]
+    turnouts = [each for day in days_around(now) for each in turnouts_of(stores.meetings, day)]
     overview = Overview(
         counted_at=now,
         calendars={
@@ -41,15 +38,3 @@ def keep_overview(stores: Stores, *, now: datetime) -> Overview:
     )
     stores.workspace.put_report(OVERVIEW, overview_document(overview))
     return overview
-
-
-def _of_day(meetings: MeetingStore, day: date) -> list[Turnout]:
-    turnouts: list[Turnout] = []
-    cursor: str | None = None
-    for _ in range(PAGES_MAX):
-        page = meetings.wanted_on(day, cursor=cursor, limit=PAGE_ROWS)
-        turnouts += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return turnouts
-    raise PermanentError("too_many_meetings", f"A day has more than {PAGES_MAX} pages of meetings.")

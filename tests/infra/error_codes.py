@@ -17,8 +17,9 @@ ELSEWHERE = (
     "shared/flows/keep.py", "shared/flows/reconcile.py", "shared/flows/removal.py",
     "shared/flows/sweep.py", "shared/recall/budget.py",
 )  # fmt: skip
-# The same within a file that the API uses, too: the scheduler alone erases, and keeps what it met.
-ELSEWHERE_CLASSES = frozenset({"Eraser"})
+# The same within a file that the API uses, too: the scheduler alone erases and keeps what it met,
+# and a calendar is refreshed by the scheduler and the reconciler.
+ELSEWHERE_CLASSES = frozenset({"AccountBusy", "Eraser"})
 # Chosen at run time: why an address or a session is refused, what a door met, a delivery's fate.
 CHOSEN = frozenset(
     {

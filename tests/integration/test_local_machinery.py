@@ -321,6 +321,18 @@ def test_the_clock_is_scaled_and_stops() -> None:
     assert len(fired) == count
 
 
+def test_a_paused_clock_fires_nothing_and_goes_on_afterwards() -> None:
+    fired: list[str] = []
+    clock = ScheduleClock((TICK,), scale=0.001, fire=lambda _, text: fired.append(text))
+    with clock.paused():
+        clock.start()
+        time.sleep(0.2)
+        assert [] == fired
+    time.sleep(0.2)
+    clock.stop()
+    assert fired
+
+
 def test_everything_is_emulated_unless_the_environment_says_otherwise() -> None:
     settings = read_settings(parse_options([]), {"HOME": "/"})
     assert settings.all_emulated

@@ -80,7 +80,7 @@ def test_the_form_shows_what_is_in_force(scene: Scene) -> None:
 def test_the_difference_is_shown_before_anything_is_saved(scene: Scene) -> None:
     body = _words(scene.send(exclude__keywords="interview").body)
 
-    assert "More bots +0 Fewer bots \N{MINUS SIGN}1 Unchanged 2" in body
+    assert "More bots +0 Fewer bots \u22121 Unchanged 2" in body
     assert "Won't join any more" in body
     assert "Interview" in body
     assert scene.stored() is None

@@ -37,6 +37,7 @@ BUGS: tuple[Bug, ...] = (
         name="cursor-at-largest-updated-at",
         takes="the cursor that stands where the List began, behind whatever commits late",
         breaks=(5, 1),
+        seed=9,
         edits=(
             Edit(
                 SWEEP,
@@ -50,6 +51,7 @@ BUGS: tuple[Bug, ...] = (
         name="no-overlap",
         takes="the two minutes by which each List overlaps the one before",
         breaks=(5, 1),
+        seed=9,
         edits=(Edit(FEED, "OVERLAP = timedelta(seconds=120)", "OVERLAP = timedelta(0)"),),
     ),
     Bug(
@@ -68,6 +70,7 @@ BUGS: tuple[Bug, ...] = (
         name="cursor-before-rows",
         takes="the order of a sweep: first the rows are stored, then the cursor moves",
         breaks=(5, 1),
+        seed=0,
         edits=(
             Edit(
                 SWEEP,
@@ -97,6 +100,7 @@ BUGS: tuple[Bug, ...] = (
         name="cover-by-end-of-sweep",
         takes="the start of the sweep, not its end, as what a doorbell is compared with",
         breaks=(5,),
+        seed=0,
         edits=(
             Edit(
                 SWEEP,
@@ -109,6 +113,7 @@ BUGS: tuple[Bug, ...] = (
         name="tick-not-heard",
         takes="the tick as a doorbell, without which a lost webhook is a lost change",
         breaks=(1, 5),
+        seed=14,
         edits=(
             Edit(
                 SWEEP,
@@ -121,6 +126,7 @@ BUGS: tuple[Bug, ...] = (
         name="tick-with-constant-body",
         takes="the scheduled time in the body of a tick, which content-based deduplication needs",
         breaks=(1,),
+        seed=9,
         edits=(
             Edit(WORLD, "encode(Tick(scheduled_at=moment))", "encode(Tick(scheduled_at=START))"),
         ),
@@ -129,6 +135,7 @@ BUGS: tuple[Bug, ...] = (
         name="page-error-ends-the-list",
         takes="the rule that only a page without `next` ends a List",
         breaks=(5, 6),
+        seed=28,
         edits=(
             Edit(
                 SWEEP,
@@ -180,12 +187,17 @@ BUGS: tuple[Bug, ...] = (
         name="new-calendar-without-its-own-read",
         takes="the full read owed to a calendar whose mapping the feed did not know",
         breaks=(1,),
+        seed=21,
         edits=(Edit(LANDING, "        read_since=shown.created_at,\n", ""),),
     ),
     Bug(
         name="no-full-read-after-reconnect",
         takes="the full read after a reconnect, which alone shows that Recall took the bots off",
         breaks=(1,),
+        test=(
+            "tests/integration/test_scheduler.py::"
+            "test_a_disconnect_takes_the_bots_and_a_reconnect_restores_them"
+        ),
         edits=(
             Edit(
                 CALENDARS,
@@ -213,12 +225,14 @@ BUGS: tuple[Bug, ...] = (
         name="acknowledged-without-sending",
         takes="the message on the queue behind every 2xx",
         breaks=(4,),
+        seed=0,
         edits=(Edit(WEBHOOKS, "    service.queue.send(message, unique=delivery_id)\n", ""),),
     ),
     Bug(
         name="acknowledged-though-refused",
         takes="the 5xx when SQS does not take the message",
         breaks=(4,),
+        seed=3,
         edits=(
             Edit(
                 WEBHOOKS,
@@ -234,6 +248,7 @@ BUGS: tuple[Bug, ...] = (
         name="deduplicated-by-calendar",
         takes="the delivery id as deduplication id: SQS swallows the calendar's next real change",
         breaks=(4, 5),
+        seed=0,
         edits=(
             Edit(
                 WEBHOOKS,
@@ -246,6 +261,7 @@ BUGS: tuple[Bug, ...] = (
         name="deferred-but-acknowledged",
         takes="the failure that is reported to SQS for a message to come back",
         breaks=(5,),
+        seed=0,
         edits=(Edit(EDGE, "        self.failed.append(record.message_id)\n", ""),),
     ),
     Bug(
@@ -289,6 +305,7 @@ BUGS: tuple[Bug, ...] = (
         name="our-record-over-recalls-list",
         takes="Recall's bots[] as the truth over what we remember to have asked for",
         breaks=(1, 2),
+        seed=22,
         edits=(
             Edit(PLAN, "    if ours is not None and not strays and known:", "    if known:"),
             Edit(
@@ -502,6 +519,7 @@ BUGS: tuple[Bug, ...] = (
         name="tenant-not-in-the-key",
         takes="the tenant in the meeting key",
         breaks=(3,),
+        seed=1,
         edits=(
             Edit(
                 ROOM,
@@ -527,6 +545,7 @@ BUGS: tuple[Bug, ...] = (
         name="start-without-minutes",
         takes="the minute of the start in the meeting key",
         breaks=(1,),
+        test="tests/unit/test_room.py::test_another_start_is_another_meeting",
         edits=(Edit(ROOM, '"%Y-%m-%dT%H:%MZ"', '"%Y-%m-%dT%HZ"'),),
     ),
     Bug(
@@ -548,6 +567,7 @@ BUGS: tuple[Bug, ...] = (
         name="override-lost-on-a-rule-change",
         takes="a person's word that survives a change of rules",
         breaks=(10,),
+        seed=18,
         edits=(
             Edit(
                 REDECIDE,
@@ -644,6 +664,7 @@ BUGS: tuple[Bug, ...] = (
         name="copies-not-woken",
         takes="the waking of a meeting's other copies when a voice changes",
         breaks=(1,),
+        test="tests/integration/test_copies.py",
         edits=(
             Edit(
                 OBSERVE,
@@ -1020,6 +1041,7 @@ BUGS: tuple[Bug, ...] = (
         name="address-in-a-log-line",
         takes="the allow-list's promise that a log line holds ids and codes alone",
         breaks=(8,),
+        seed=0,
         edits=(
             Edit(
                 ACT,

@@ -70,6 +70,7 @@ class Tally:
     failed: list[tuple[tuple[Blow, ...], list[str]]] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
+        self.calls += other.calls
         self.points += other.points
         self.pairs += other.pairs
         self.left += other.left
@@ -371,14 +372,14 @@ def _tell(name: str, tally: Tally, seconds: float) -> int:
 
 
 def _last_line(scenes: int, total: Tally, violations: int) -> str:
-    pairs = ""
-    if total.pairs:
-        share = 100 * total.pairs / (total.pairs + total.left)
-        pairs = f", {total.pairs:,} pairs ({share:.1f} %)"
-    return (
-        f"crashes: {scenes} scenarios, {total.points:,} single points (100 %){pairs}, "
-        f"{violations} violations"
-    )
+    """Pairs are counted among those whose first death was tried."""
+    points = f"{total.points:,} single points ({_percent(total.points, total.calls * len(BLOWS))})"
+    pairs = f"{total.pairs:,} pairs ({_percent(total.pairs, total.pairs + total.left)})"
+    return f"crashes: {scenes} scenarios, {points}, {pairs}, {violations} violations"
+
+
+def _percent(done: int, of: int) -> str:
+    return f"{100 * done / of:.4g} %" if of else "none"
 
 
 def _arguments() -> argparse.Namespace:
@@ -394,7 +395,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--whole", type=float, default=0.05, help="of the runs: not cut short")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--at", type=Blow.read, action="append")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.at is not None and len(given.scenario or ()) != 1:
+        parser.error("--at needs one --scenario")
+    return given
 
 
 if __name__ == "__main__":

@@ -105,8 +105,9 @@ class Judge:
         return {detail["calendar_id"] for name, detail in notices if name == "calendar.deleted"}
 
     def _of(self, person: Person, listed: set[str]) -> list[str]:
-        shown = self._world.recall.calendars
-        return [each for each in listed if shown[each].platform_email == person.email]
+        theirs = self._world.recall.calendars
+        here = (theirs[each] for each in listed if each in theirs)
+        return [shown.id for shown in here if shown.platform_email == person.email]
 
     def read(self, lines: str) -> None:
         """8: nothing printed may hold a secret, a token, a code, a link or an address."""

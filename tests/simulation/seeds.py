@@ -67,9 +67,12 @@ class Shape:
 
 
 def _shape(chance: Random) -> Shape:
+    page_size = chance.choice([100, 100, 100, 2])
+    limits = chance.choice([None, None, None, None, TIGHT])
     return Shape(
-        page_size=chance.choice([100, 100, 100, 2]),
-        limits=chance.choice([None, None, None, None, TIGHT]),
+        # Many small pages would eat up a small limit.
+        page_size=page_size if limits is None else 100,
+        limits=limits,
         commit=chance.choice([0.0, 0.0, 0.0, 45.0]),
         crowded=chance.random() < 0.3,
     )

@@ -897,9 +897,10 @@ def test_at_rest_calendars_that_do_not_share_have_two_bots() -> None:
     assert [] == at_rest(replace(facts, bots=(bot(), two)))
     one_key = replace(facts, bots=(bot(deduplication_key="k"), replace(two, deduplication_key="k")))
     assert ["double"] == kinds(always(one_key))
-    shared = replace(facts, rules={}, bots=(bot(), two))
+    shared = replace(facts, rules={}, bots=(bot(state="in_call"), replace(two, state="in_call")))
     assert ["double"] == kinds(always(shared))
     assert [] == always(replace(shared, dedupe_changing=True))
+    assert [] == always(replace(shared, bots=(bot(), two)))
 
 
 def near(**changes: Any) -> WorldFacts:

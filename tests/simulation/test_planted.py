@@ -13,7 +13,11 @@ from tests.simulation.planting import ROOT, Bug, Edit, planted_sources
 
 # Some of each kind, a second of work each; `make planted` plays them all.
 KNOWN = (
+    "no-overlap",
+    "cursor-before-rows",
+    "cover-by-end-of-sweep",
     "acknowledged-without-sending",
+    "deduplicated-by-calendar",
     "tenant-not-in-the-key",
 )
 

@@ -17,6 +17,7 @@ from shared.domain.consider import (
     Surroundings,
     action_for,
     cleared,
+    explained,
     gone,
     heard,
     is_unheard,
@@ -220,6 +221,12 @@ def test_a_disconnect_takes_the_bot_off_and_a_reconnect_brings_it_back() -> None
     row = seen(served(), listed(), cut_off)
     assert (False, None) == (row.due, row.assignment)
     assert seen(row, listed()).due
+
+
+def test_what_people_are_told_is_what_is_decided_by_now() -> None:
+    cut_off = around(calendar=calendar(status=CalendarStatus.DISCONNECTED))
+    told = explained(served(), cut_off).decision
+    assert "ineligible.calendar_disconnected" == told.reason
 
 
 # Answers.

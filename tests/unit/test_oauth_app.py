@@ -26,14 +26,20 @@ ENVIRONMENT = {name: name.lower() for name in app.NEEDED} | {
 }
 SECURE = {
     "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "same-origin",
+    "strict-transport-security": "max-age=31536000",
     "x-content-type-options": "nosniff",
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
 }
-HTML = SECURE | {"content-type": "text/html; charset=utf-8"}
+HTML = SECURE | {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "content-type": "text/html; charset=utf-8",
+    "x-robots-tag": "noindex",
+}
 LINK = "GET /connect/{token}"
 CALLBACK = "GET /oauth/{platform}/callback"
 
@@ -154,16 +160,22 @@ def test_an_answer_without_a_session_is_a_bad_request(composed, query):
 
 
 def test_a_page_is_a_whole_document_that_escapes_what_it_is_given():
-    answer = page(503, code="<code>", sentence="<&>", headers={"retry-after": "1"})
+    answer = page(
+        503,
+        code="<code>",
+        title="<title>",
+        sentence="<&>",
+        step="<step>",
+        headers={"retry-after": "1"},
+    )
     assert (503, HTML | {"retry-after": "1"}) == (answer["statusCode"], answer["headers"])
     body = answer["body"]
-    assert body.startswith('<!doctype html><html lang="en"><head><meta charset="utf-8">')
-    assert "<title>The calendar was not connected</title>" in body
-    assert "<style>body{font:" in body
-    assert '<meta name="robots" content="noindex">' in body
+    assert body.startswith('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">')
+    assert body.endswith("</html>")
+    assert "<title>&lt;title&gt; · Rollcall</title>" in body
     assert (
-        "<main><h1>The calendar was not connected</h1><p>&lt;&amp;&gt;</p>"
-        "<p><code>&lt;code&gt;</code></p></main></body></html>"
+        "<h1>&lt;title&gt;</h1>\n<p>&lt;&amp;&gt;</p>\n<p>&lt;step&gt;</p>"
+        '<p class="quiet"><code>&lt;code&gt;</code></p></section>'
     ) in body
 
 
@@ -171,7 +183,13 @@ def test_a_refusal_is_a_page_with_its_sentence():
     expected = page(
         410,
         code="link_used",
-        sentence="This link was already used. Please ask for a new one.",
+        title="This link was already used",
+        sentence="A link to connect a calendar works once, and in one browser.",
+        step=(
+            "If your calendar is connected, there is nothing left to do. If not: Go back to where "
+            "you started and press \N{LEFT DOUBLE QUOTATION MARK}Connect"
+            "\N{RIGHT DOUBLE QUOTATION MARK} once more."
+        ),
     )
     assert expected == refusal_page(Refusal.LINK_USED, status=410)
 
