@@ -61,6 +61,7 @@ class Person:
 
     account: Account
     meetings: list[Shown]
+    connected: bool
 
     @property
     def key(self) -> str:
@@ -140,13 +141,18 @@ class Play:
     def _people(self) -> Iterator[Person]:
         bots = self._recall.live_bots()
         with self._recall.core.lock:
-            accounts = list(self._recall.core.accounts.values())
-            for account in accounts:
+            connected = {
+                (each.platform, each.platform_email)
+                for each in self._recall.calendars.values()
+                if each.status == "connected"
+            }
+            for account in list(self._recall.core.accounts.values()):
                 stored = sorted(account.events.values(), key=_start)
                 coming = [each for each in stored if each.appointment.end > datetime.now(UTC)]
                 yield Person(
                     account=account,
                     meetings=[_meeting(each, bots) for each in coming[:SHOWN_MAX]],
+                    connected=(account.platform, account.email) in connected,
                 )
 
     # What the forms do; each answers with the address to go to.

@@ -53,6 +53,8 @@ def visit(browser: Browser, width: str = "desktop", **options: object) -> Browse
     across, down = WIDTHS[width]
     context = browser.new_context(
         viewport={"width": across, "height": down},
+        is_mobile=width == "phone",
+        has_touch=width == "phone",
         locale="en-GB",
         timezone_id=ZONE,
         **options,

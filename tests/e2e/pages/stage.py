@@ -142,7 +142,7 @@ def open_stage(*, hostile: bool = False) -> Iterator[Stage]:
         if hostile:
             place(stage, HOSTILE, hours=50, link=f"{ZOOM}91000000666")
         yield stage
-        assert not host.crashes, host.crashes
+        assert not host.crashes, "\n".join(host.crashes)
 
 
 def fill(stage: Stage) -> None:
