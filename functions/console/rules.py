@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from shared.domain.scope import Scope
 from shared.entrypoints.http import parse_body
 from shared.entrypoints.rules_body import RulesBody, may_lock, read_scope, rules_document
 from shared.errors import CallerError
+from shared.flows.meetings import ShownMeeting
 from shared.flows.preview import Preview
 from shared.flows.rules import RulesPut, check_locks, put_rules
 from shared.pages.texts import text
@@ -140,11 +141,25 @@ def _refused(visit: Visit, sent: Sent, *, problem: CallerError) -> Answer:
 def _found(service: Service, scope: Scope, *, document: dict[str, Any]) -> Preview | None:
     """None where the scope holds more meetings than a preview covers."""
     try:
-        return service.previewer().preview(scope, document, now=service.clock())
+        found = service.previewer().preview(scope, document, now=service.clock())
     except CallerError as error:
         if error.code != "preview_too_large":
             raise
         return None
+    return Preview(
+        added=_once(found.added),
+        removed=_once(found.removed),
+        changed=_once(found.changed),
+        unchanged=_once(found.unchanged),
+    )
+
+
+def _once(copies: Iterable[ShownMeeting]) -> list[ShownMeeting]:
+    """One copy of each meeting, by start: copies share their bot."""
+    first: dict[str, ShownMeeting] = {}
+    for copy in copies:
+        first.setdefault(copy.meeting.meeting_key or copy.meeting.event.event_id, copy)
+    return sorted(first.values(), key=lambda copy: copy.meeting.event.start)
 
 
 def _sent(form: Mapping[str, str]) -> Sent:

@@ -14,12 +14,14 @@ from shared.pages.texts import text
 from shared.pages.web import page_answer
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+# Addresses here carry links and codes.
+QUIET: Final = {"referrer-policy": "no-referrer"}
 
 
 def about_page(session: ConnectSession, *, token: str) -> dict[str, Any]:
     """What will be read and what not, before the provider asks."""
     body = _kit().render("about.html", session=session, link=f"/connect/{token}")
-    return page_answer(body).event()
+    return page_answer(body, headers=QUIET).event()
 
 
 def refusal_page(refusal: Refusal, *, status: int) -> dict[str, Any]:
@@ -46,11 +48,11 @@ def page(
     body = _kit().render(
         "message.html", title=title, sentence=sentence, next=step, code=code, link=None
     )
-    return page_answer(body, status=status, headers=headers).event()
+    return page_answer(body, status=status, headers={**QUIET, **(headers or {})}).event()
 
 
 def redirect(location: str, *, cookies: tuple[str, ...] = ()) -> dict[str, Any]:
-    headers = {**SECURITY, "cache-control": "no-store", "location": location}
+    headers = {**SECURITY, **QUIET, "cache-control": "no-store", "location": location}
     return {"statusCode": 302, "headers": headers, "cookies": list(cookies), "body": ""}
 
 

@@ -36,6 +36,7 @@ from shared.storage.calendars import CalendarChanges, CalendarStore
 
 DELETED_AT_RECALL = "deleted_at_recall"
 CONNECT_LASTS_AT_MOST = timedelta(minutes=2)
+TWINS_MAX = 100
 MERGED = "merged"
 ACCOUNT_MISMATCH = "account_mismatch"
 MEETING_PAGES_MAX = 50
@@ -303,6 +304,8 @@ def _name_account(
     )
     if claim.calendar_id is None and claim.claim_id != calendar.calendar_id:
         raise AccountBusy
+    if claim.calendar_id is None and (twin := _twin(doors, calendar, key=key)) is not None:
+        return _merge(doors, (calendar, twin), email=email, now=now)
     if claim.calendar_id in {None, calendar.calendar_id}:
         doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=calendar.calendar_id)
         return doors.calendars.change(calendar.calendar_id, email=email, updated_at=now)
@@ -311,6 +314,23 @@ def _name_account(
         doors.accounts.release(key, calendar_id=claim.calendar_id)
         return calendar  # a claim that outlived its calendar; the next refresh takes it
     return _merge(doors, (calendar, holder), email=email, now=now)
+
+
+def _twin(doors: CalendarDoors, calendar: Calendar, *, key: str) -> Calendar | None:
+    """Another calendar of the account, whose connect broke off before it had its claim."""
+    others = doors.calendars.find(
+        tenant_id=calendar.tenant_id, entity_id=calendar.entity_id, limit=TWINS_MAX
+    ).items
+    return next(
+        (
+            other
+            for other in others
+            if other.calendar_id != calendar.calendar_id
+            and other.account_key == key
+            and other.status_reason not in {MERGED, DELETING}
+        ),
+        None,
+    )
 
 
 def _merge(

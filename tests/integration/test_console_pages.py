@@ -491,6 +491,21 @@ def test_rules_are_saved_after_the_difference_was_seen(stack: Stack, console: Co
     assert "Version 1" in words(console.get("/console/rules/versions?scope=tenant:default").body)
 
 
+def test_copies_of_one_meeting_lose_one_bot(stack: Stack, console: Console) -> None:
+    for entity in ("ada", "bob"):
+        account = stack.recall.account(GOOGLE, f"{entity}@acme.example")
+        account.add_event(
+            "All hands", start=START + timedelta(hours=3), link=MEET, attendees=["c@d.example"]
+        )
+        stack.connect(f"{entity}@acme.example", entity_id=entity)
+    stack.run(30)
+    assert 1 == len(stack.recall.live_bots())
+    form = {"scope": "tenant:default", "version": "0", "rules": '{"base": "off"}'}
+    preview = console.submit("/console/rules", "/console/rules/preview", form)
+
+    assert "+0 bots, -1, 0 changed, 0 unchanged." in words(preview.body)
+
+
 def test_rules_that_somebody_changed_meanwhile_are_not_overwritten(
     stack: Stack, console: Console
 ) -> None:

@@ -244,5 +244,5 @@ def test_what_fails_lets_the_others_pass(stack):
         )
         ask_for_erasure(doors, wanted, unique=name)
     known = stack.stores.workspace.erasures()
-    order = [each.record for each in known.put_off(known.waiting[0]).waiting]
+    order = [each.entity_id for each in known.put_off(known.waiting[0]).waiting]
     assert ["b", "c", "a"] == order

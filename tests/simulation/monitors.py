@@ -105,7 +105,11 @@ class Monitors:
                 self._world.never(f"5: {event.id} changed, and no sweep has seen it")
 
     def _check_host(self) -> None:
-        """What the host was told of each coming meeting's bot is what it is shown."""
+        """What the host was told of each coming meeting's bot is what it is shown.
+
+        Except the end of a bot that was told before a crash and gone before anybody looked.
+        """
+        live = {bot.id for bot in self._world.recall.bots.values() if bot.live}
         told: dict[str, str | None] = {}
         for name, detail in self._world.bus.notices:
             if name in COMES:
@@ -115,7 +119,7 @@ class Monitors:
         for meeting in self._meetings():
             shown = (meeting["bot"] or {}).get("bot_id")
             heard = told.get(meeting["event_id"])
-            if shown != heard:
+            if shown != heard and (shown is not None or heard in live):
                 about = f"{meeting['event_id']} has the bot {shown}, and the host knows {heard}"
                 self._world.never(f"told: {about}")
 
