@@ -25,7 +25,7 @@ define install
 	touch $@
 endef
 
-.PHONY: bench build check clean crashes demo deploy dev fuzz load lock mutants planted rotate simulate story test test-full
+.PHONY: bench build check clean crashes demo deploy dev e2e fuzz load lock mutants planted rotate simulate story test test-full
 
 demo: $(TOOLS)
 	$(PYTHON) -m infra.local
@@ -50,6 +50,12 @@ test-full: check
 # make fuzz DELIVERIES=1000000 SEED=1
 fuzz: $(TOOLS)
 	$(PYTHON) -m tests.fuzz --deliveries $(or $(DELIVERIES),1000000) --seed $(or $(SEED),1)
+
+# The pages in a real browser (Chromium or Chrome from the path): make e2e PICTURES=1 also writes
+# docs/images anew.
+e2e: $(TOOLS)
+	$(PYTHON) -m pytest tests/e2e/pages -rs --capture=no --show-capture=no \
+		$(if $(PICTURES),--pictures)
 
 check: $(TOOLS) $(SAM_TOOLS)
 	.venv/bin/ruff format --check --quiet .

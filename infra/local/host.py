@@ -19,12 +19,15 @@ from infra.local.index_page import index_page
 from infra.local.intrinsics import TemplateError, load
 from infra.local.lambdas import InvocationError, Lambdas
 from infra.local.outside import Outside, open_outside
+from infra.local.play import PATH, Play, play_page
 from infra.local.poller import Poller
+from infra.local.product import Backend
 from infra.local.schedules import MINUTE_SECONDS, ScheduleClock
 from infra.local.settings import Settings, SettingsError
 from infra.local.template import REGION, Schedule, Stack, read_stack
 from infra.local.terminal import Terminal
 from shared.domain.api_key import KEY_BYTES, SCOPES, fingerprint, key_text
+from shared.domain.calendar import Platform
 from shared.domain.secret import Secret
 from shared.storage.api_keys import ApiKey
 from shared.storage.stores import open_stores
@@ -73,6 +76,9 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
         cleanup.callback(gateway.close)
         gateway.page("/", index_page(public_url, emulated=outside.emulated_names))
         outside.mount(gateway)
+        backend = Backend(url, api_key)
+        cleanup.callback(backend.close)
+        gateway.mount(PATH, play_page(_play(outside, backend, public_url=public_url)))
         server.start(gateway)
         clock = _start_clockwork(cleanup, stack, lambdas=lambdas, meter=meter, settings=settings)
         outside.start()
@@ -90,6 +96,13 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
             crashes=crashes,
             tick_seconds=settings.tick_seconds,
         )
+
+
+def _play(outside: Outside, backend: Backend, *, public_url: str) -> Play | None:
+    """Only where the whole outside world is emulated."""
+    if outside.recall is None or len(outside.providers) < len(Platform):
+        return None
+    return Play(outside.recall, providers=outside.providers, backend=backend, public_url=public_url)
 
 
 def _report(text: str, *, crashes: list[str], terminal: Terminal) -> None:

@@ -35,9 +35,8 @@ end.</p>
 <ul>
 <li><a href="/console">Console</a>: what every calendar's bot will do, and why; sign in with the
 API key that was printed in the terminal.</li>
-<li><a href="/health">Health</a>: answers while the stack runs.</li>
-<li><code>{url}/v1/</code>: the API for the product's backend; it wants the API key that was
-printed in the terminal.</li>
+{play}<li><a href="/health">Health</a>: answers while the stack runs.</li>
+<li><code>{url}/v1/</code>: the API for the product's backend; it wants the same API key.</li>
 <li><code>{url}/webhooks/recall</code>: where Recall delivers its webhooks.</li>
 {emulators}</ul>
 <h2>Try it</h2>
@@ -51,6 +50,11 @@ calendar.</p>
 </body>
 </html>
 """
+_PLAY = """<li><a href="/play">Play the outside world</a>: people, their calendars and Recall, by
+hand. From there a person's own page opens, too.</li>
+"""
+# Recall, Google, Microsoft.
+EVERYTHING = 3
 
 
 def index_page(public_url: str, *, emulated: Sequence[str]) -> Page:
@@ -58,6 +62,7 @@ def index_page(public_url: str, *, emulated: Sequence[str]) -> Page:
     text = _PAGE.format(
         url=escape(public_url),
         emulated=escape(f"so are {_listed(emulated)}" if emulated else "nothing else is"),
+        play=_PLAY if len(emulated) == EVERYTHING else "",
         emulators="".join(
             f"<li><code>{escape(public_url)}/emulators/{escape(name.lower())}</code>: "
             f"the emulated {escape(name)}.</li>\n"

@@ -36,8 +36,10 @@ class Backend:
     def close(self) -> None:
         self._session.close()
 
-    def start_connect(self, entity_id: str, platform: str) -> dict[str, Any]:
-        body = {"entity_id": entity_id, "platform": platform, "return_url": RETURN_URL}
+    def start_connect(
+        self, entity_id: str, platform: str, *, return_url: str = RETURN_URL
+    ) -> dict[str, Any]:
+        body = {"entity_id": entity_id, "platform": platform, "return_url": return_url}
         return self._ask("POST", "/v1/connect-sessions", body=body, expected=(201,))
 
     def complete(self, session_id: str, completion_code: str) -> dict[str, Any]:
@@ -55,6 +57,11 @@ class Backend:
             "oauth_refresh_token": refresh_token.reveal(),
         }
         return self._ask("POST", "/v1/calendars", body=body, expected=(200, 201))
+
+    def page_link(self, entity_id: str) -> str:
+        """The address of the entity's own page."""
+        path = f"/v1/entities/default/{entity_id}/page-link"
+        return str(self._ask("POST", path, body={}, expected=(201,))["url"])
 
     def calendar(self, calendar_id: str) -> dict[str, Any]:
         return self._ask("GET", f"/v1/calendars/{calendar_id}")

@@ -83,25 +83,30 @@ def test_a_refused_consent_leads_back_with_its_reason(page: Page, stage: Stage) 
     page.wait_for_url("**/?*error=consent_refused*")
 
 
-def test_a_box_that_was_not_ticked_leads_back_with_its_reason(page: Page, stage: Stage) -> None:
-    page.goto(f"{stage.connect_url('robin')}/about")
+def test_a_box_that_was_not_ticked_is_told_to_the_product(page: Page, stage: Stage) -> None:
+    session = stage.connect_session("robin")
+    page.goto(f"{session['connect_url']}/about")
     page.get_by_role("link", name="Continue to Google").click()
     page.get_by_text("Dana Doe").click()
     for box in page.get_by_role("checkbox").all():
         box.uncheck()
     page.get_by_role("button", name="Allow").click()
-    page.wait_for_url("**/?*error=scope_missing*")
+    page.wait_for_url("**/?*completion_code=*")
+    code = page.evaluate("new URLSearchParams(location.search).get('completion_code')")
+    path = f"{stage.url}/v1/connect-sessions/{session['session_id']}/complete"
+    key = {"Authorization": f"Bearer {stage.host.api_key.reveal()}"}
+    answer = page.request.post(path, data={"completion_code": code}, headers=key)
+    assert answer.json()["code"] == "scope_missing"
 
 
 def test_a_link_that_was_used_says_so(page: Page, stage: Stage) -> None:
     link = stage.connect_url("robin", Platform.MICROSOFT)
     page.goto(f"{link}/about")
     page.get_by_role("link", name="Continue to Microsoft").click()
-    page.get_by_role("button", name="Cancel").click()
-    page.wait_for_url("**/?*error=*")
-    answer = page.goto(link)
-    assert answer is not None
-    assert answer.status >= 400
+    page.get_by_text("Sam Sample").click()
+    page.get_by_role("button", name="Allow").click()
+    page.wait_for_url("**/?*completion_code=*")
+    page.goto(link)
     expect(page.get_by_role("heading", level=1)).to_have_text("This link was already used")
 
 
