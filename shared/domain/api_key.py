@@ -19,7 +19,8 @@ WRITE: Final = "write"
 ADMIN: Final = "admin"
 SCOPES: Final = frozenset({READ, WRITE, ADMIN})
 _NO_DIGEST: Final = "0" * 64
-# What erases, or reaches the meetings of all tenants at once.
+# What erases, or reaches the meetings of all tenants at once; but hosts hand out links.
+_OF_HOSTS: Final = "/page-link"
 _OF_ADMINS: Final = ("/v1/entities/", "/v1/dead-letters/", "/v1/meetings/set-aside/")
 
 
@@ -51,6 +52,6 @@ def may_call(scopes: Collection[str], *, route: str) -> bool:
 
 def scope_needed(route: str) -> str:
     method, _, path = route.partition(" ")
-    if method != "GET" and path.startswith(_OF_ADMINS):
+    if method != "GET" and path.startswith(_OF_ADMINS) and not path.endswith(_OF_HOSTS):
         return ADMIN
     return READ if method == "GET" else WRITE

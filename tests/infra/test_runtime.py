@@ -191,6 +191,7 @@ def _resources() -> dict[str, str]:
     boto3.client("dynamodb").create_table(**table_definition("idempotency", IDEMPOTENCY))
     return {
         "QUEUE_URL": queue["QueueUrl"],
+        "DEAD_LETTER_QUEUE_URL": queue["QueueUrl"],
         "SECRET_ID": made["ARN"],
         "BUS_NAME": "stack",
         "SEAL_KEY_ID": boto3.client("kms").create_key()["KeyMetadata"]["KeyId"],

@@ -556,10 +556,10 @@ BUGS: tuple[Bug, ...] = (
         edits=(
             Edit(
                 CONSIDER,
-                "    return _decided(replace(row, event=event, bots=listed.bots), around)",
+                "    wanted = row.wanted and not moved_away\n",
+                "    wanted = row.wanted and not moved_away\n"
                 "    if event.start != row.event.start:\n"
-                "        row = replace(row, override=type(row.override)())\n"
-                "    return _decided(replace(row, event=event, bots=listed.bots), around)",
+                "        row = replace(row, override=type(row.override)())\n",
             ),
         ),
     ),
@@ -1074,8 +1074,9 @@ BUGS: tuple[Bug, ...] = (
         edits=(
             Edit(
                 WEBHOOKS,
-                "    if delivery_id is None:\n",
-                '    delivery_id = delivery_id or "unsigned"\n    if delivery_id is None:\n',
+                "    if body is None or delivery_id is None:\n",
+                '    delivery_id = delivery_id or "unsigned"\n'
+                "    if body is None or delivery_id is None:\n",
             ),
         ),
     ),

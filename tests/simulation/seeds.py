@@ -109,9 +109,11 @@ def play(seed: int | str) -> Outcome:
         world.run(FAULTS_SECONDS)
         world.calm()
         world.run(SETTLE_SECONDS)
-        if world.queue.dead:
-            world.tell(f"an operator redrives {world.redrive()} dead letters, each twice")
+        _redrive(world)
         world.run(CALM_SECONDS)
+        # What failed nine times before the calm may have waited until now.
+        if _redrive(world):
+            world.run(SETTLE_SECONDS)
         judge.rest()
         monitors.rest()
         judge.read(lines())
@@ -123,6 +125,13 @@ def play(seed: int | str) -> Outcome:
         calls=len(world.recall.calls),
         bots=len(world.recall.bots),
     )
+
+
+def _redrive(world: World) -> bool:
+    if not world.queue.dead:
+        return False
+    world.tell(f"an operator redrives {world.redrive()} dead letters, each twice")
+    return True
 
 
 def _people(cast: Cast, chance: Random) -> None:

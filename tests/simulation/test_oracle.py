@@ -897,10 +897,20 @@ def test_at_rest_calendars_that_do_not_share_have_two_bots() -> None:
     assert [] == at_rest(replace(facts, bots=(bot(), two)))
     one_key = replace(facts, bots=(bot(deduplication_key="k"), replace(two, deduplication_key="k")))
     assert ["double"] == kinds(always(one_key))
-    shared = replace(facts, rules={}, bots=(bot(state="in_call"), replace(two, state="in_call")))
-    assert ["double"] == kinds(always(shared))
-    assert [] == always(replace(shared, dedupe_changing=True))
-    assert [] == always(replace(shared, bots=(bot(), two)))
+    shared = replace(facts, rules={}, bots=(bot(), two))
+    assert ["double"] == kinds(at_rest(shared))
+    assert [] == at_rest(replace(shared, dedupe_changing=True))
+
+
+def test_on_the_way_to_another_key_two_may_wait_and_never_sit_together() -> None:
+    one, other = bot(deduplication_key="k1"), bot("b2", deduplication_key="k2", event_ids=("e2",))
+    facts = ruled(copy(), copy("2"))
+    assert [] == always(replace(facts, bots=(one, other)))
+    sitting = replace(one, state="in_call")
+    assert [] == always(replace(facts, bots=(sitting, other)))
+    together = replace(facts, bots=(sitting, replace(other, state="in_call")))
+    assert ["double"] == kinds(always(together))
+    assert [] == always(replace(together, dedupe_changing=True))
 
 
 def near(**changes: Any) -> WorldFacts:

@@ -39,6 +39,7 @@ def test_only_the_stored_digest_is_the_same():
         ({"read", "admin"}, "PUT /v1/rules/{scope}", False),
         ({"admin"}, "DELETE /v1/entities/{tenant_id}/{entity_id}", True),
         ({"read", "write"}, "DELETE /v1/entities/{tenant_id}/{entity_id}", False),
+        ({"write"}, "POST /v1/entities/{tenant_id}/{entity_id}/page-link", True),
         ({"read"}, "GET /v1/dead-letters", True),
         ({"read", "write"}, "POST /v1/dead-letters/redrive", False),
         ({"admin"}, "POST /v1/dead-letters/redrive", True),
