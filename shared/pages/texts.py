@@ -32,6 +32,8 @@ SHARED: Final = {
     "next_page": "Next page",
     "will_join": "Will join",
     "wont_join": "Won't join",
+    "was_to_join": "Was to join",
+    "was_not_to_join": "Was not to join",
     "because": "because",
     "on": "On",
     "auto": "Auto",

@@ -139,7 +139,7 @@ def past(row: Meeting, *, days: int, missed: bool) -> Meeting:
         join_at=event.start,
         state="fatal" if missed else "done",
         state_at=event.end,
-        recording=None if missed else "recording.done",
+        recording=None if missed else "done",
         recording_at=None if missed else event.end,
         missed="bot_failed" if missed else None,
     )
