@@ -16,8 +16,10 @@ from infra.local.emulators.recall import RecallWorld
 from infra.local.emulators.recall.accounts import Account
 from infra.local.host import LocalHost, local_host
 from infra.local.settings import parse_options, read_settings
+from infra.local.template import REGION
 from infra.local.terminal import Terminal
 from shared.domain.calendar import Platform
+from shared.storage import Stores, Tables, open_stores
 
 DANA, SAM = "dana@acme.example", "sam@acme.example"
 GUEST, PARTNER = "guest@fabrikam.example", "kim@northwind.example"
@@ -114,6 +116,11 @@ class Stage:
 
     def bots_at(self, link: str) -> int:
         return sum(bot.meeting_url == link for bot in self.recall.live_bots())
+
+    def stores(self) -> Stores:
+        """The host's own tables."""
+        environment = self.host.stack.function("ConsoleFunction").environment
+        return open_stores(Tables.from_settings({"AWS_REGION": REGION, **environment}))
 
     def until(self, holds: Callable[[], bool], wanted: str) -> None:
         ends = time.monotonic() + WAIT_SECONDS

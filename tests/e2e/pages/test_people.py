@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from shared.domain.calendar import Platform
+from shared.domain.connect import LINK_LIFE
 from tests.e2e.pages.stage import DANA, MEET, TITLE_OF_REVIEW, Stage
 
 pytestmark = pytest.mark.full
@@ -108,6 +111,16 @@ def test_a_link_that_was_used_says_so(page: Page, stage: Stage) -> None:
     page.wait_for_url("**/?*completion_code=*")
     page.goto(link)
     expect(page.get_by_role("heading", level=1)).to_have_text("This link was already used")
+
+
+def test_a_link_that_is_too_old_says_so(page: Page, stage: Stage) -> None:
+    session = stage.connect_session("robin")
+    sessions = stage.stores().sessions
+    stored = sessions.get(session["session_id"])
+    assert stored is not None
+    sessions.save(replace(stored, created_at=stored.created_at - LINK_LIFE))
+    page.goto(session["connect_url"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("This link has expired")
 
 
 def test_an_answer_that_nobody_asked_for_gets_a_page(page: Page, stage: Stage) -> None:

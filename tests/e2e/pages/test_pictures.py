@@ -11,10 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from infra.local.template import REGION
 from shared.domain.calendar import Platform
 from shared.domain.meeting import Meeting
-from shared.storage import Stores, Tables, open_stores
 from tests.e2e.pages.conftest import ROOT, WIDTHS, sign_in, visit
 from tests.e2e.pages.stage import DANA, PARTNER, Stage, open_stage
 
@@ -101,18 +99,16 @@ def live_a_week(stage: Stage) -> None:
     meeting = stage.meeting("Design review")
     path = f"/v1/calendars/{meeting['calendar_id']}/meetings/{meeting['event_id']}/override"
     stage.api("PUT", path, {"choice": "off", "scope": "occurrence"})
-    environment = stage.host.stack.function("ConsoleFunction").environment
-    stores = open_stores(Tables.from_settings({"AWS_REGION": REGION, **environment}))
-    remember(stores, stage)
+    remember(stage)
     for schedule in stage.host.stack.schedules:
         task = json.loads(schedule.input_text or "{}").get("task")
         if task in {"coverage", "overview", "audit"}:
             stage.host.lambdas.invoke(schedule.target_arn, {"task": task})
 
 
-def remember(stores: Stores, stage: Stage) -> None:
+def remember(stage: Stage) -> None:
     """Rows of meetings that are over, made from those to come."""
-    count = 0
+    count, stores = 0, stage.stores()
     for name in COLLEAGUES:
         for shown in stage.meetings(stage.calendars[f"{name}@acme.example"]):
             row = stores.meetings.get(shown["event_id"])
