@@ -130,9 +130,9 @@ class Stage:
 
 
 @contextmanager
-def open_stage(*, hostile: bool = False) -> Iterator[Stage]:
+def open_stage(*, hostile: bool = False, tick_seconds: int = TICK_SECONDS) -> Iterator[Stage]:
     """A host without a story whose people have meetings, and no calendar connected yet."""
-    options = parse_options(["--no-story", "--port", "0", "--tick-seconds", str(TICK_SECONDS)])
+    options = parse_options(["--no-story", "--port", "0", "--tick-seconds", str(tick_seconds)])
     terminal = Terminal(io.StringIO(), environment={})
     with local_host(read_settings(options, {}), terminal) as host:
         recall = host.outside.recall

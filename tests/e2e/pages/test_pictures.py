@@ -36,7 +36,8 @@ HEIGHT = 760
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     if not request.config.getoption("pictures", default=False):
         pytest.skip("pictures are taken with make e2e PICTURES=1")
-    with open_stage() as found:
+    # No audit of its own accord: it would miss the remembered meetings at Recall.
+    with open_stage(tick_seconds=60) as found:
         live_a_week(found)
         yield found
 
@@ -99,11 +100,20 @@ def live_a_week(stage: Stage) -> None:
     meeting = stage.meeting("Design review")
     path = f"/v1/calendars/{meeting['calendar_id']}/meetings/{meeting['event_id']}/override"
     stage.api("PUT", path, {"choice": "off", "scope": "occurrence"})
+    run(stage, "audit")
     remember(stage)
-    for schedule in stage.host.stack.schedules:
-        task = json.loads(schedule.input_text or "{}").get("task")
-        if task in {"coverage", "overview", "audit"}:
-            stage.host.lambdas.invoke(schedule.target_arn, {"task": task})
+    run(stage, "coverage")
+    run(stage, "overview")
+
+
+def run(stage: Stage, task: str) -> None:
+    """What a schedule does every some minutes."""
+    (function,) = (
+        schedule.target_arn
+        for schedule in stage.host.stack.schedules
+        if json.loads(schedule.input_text or "{}").get("task") == task
+    )
+    stage.host.lambdas.invoke(function, {"task": task})
 
 
 def remember(stage: Stage) -> None:
