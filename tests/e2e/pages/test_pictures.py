@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser
 
+from infra.local.watch import Watch
 from shared.domain.calendar import Platform
 from shared.domain.meeting import Meeting
 from tests.e2e.pages.conftest import ROOT, WIDTHS, sign_in, visit
@@ -100,6 +101,7 @@ def live_a_week(stage: Stage) -> None:
     meeting = stage.meeting("Design review")
     path = f"/v1/calendars/{meeting['calendar_id']}/meetings/{meeting['event_id']}/override"
     stage.api("PUT", path, {"choice": "off", "scope": "occurrence"})
+    Watch(stage.host, stage.recall).until_quiet()
     run(stage, "audit")
     remember(stage)
     run(stage, "coverage")
