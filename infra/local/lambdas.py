@@ -166,8 +166,7 @@ def _environment_of(function: Function) -> Iterator[None]:
     """os.environ as the function finds it on Lambda, and nothing of the developer's."""
     kept = dict(os.environ)
     credentials = {name: value for name, value in kept.items() if name.startswith("AWS_")}
-    os.environ.clear()
-    os.environ.update(
+    _become(
         {
             **credentials,
             **function.environment,
@@ -186,5 +185,11 @@ def _environment_of(function: Function) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(kept)
+        _become(kept)
+
+
+def _become(wanted: Mapping[str, str]) -> None:
+    """Name by name: another thread may look for the credentials, which never change, just now."""
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update(wanted)
