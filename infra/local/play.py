@@ -28,6 +28,7 @@ LOST_MAX: Final = 100
 MINUTES_MAX: Final = 28 * 24 * 60
 TEXT_MAX: Final = 1_000
 OUTAGE: Final = 503
+NEAR: Final = timedelta(minutes=30)
 GUEST: Final = "guest@fabrikam.example"
 LINKS: Final = {
     "meet": "https://meet.google.com/pla-{:04d}-yed",
@@ -287,7 +288,11 @@ def _meeting(stored: Stored, bots: list[LiveBot]) -> Shown:
         answer=appointment.answer,
         cancelled=appointment.cancelled,
         link=appointment.link,
-        bots=sum(bot.meeting_url == appointment.link for bot in bots),
+        # A series meets in one room again and again.
+        bots=sum(
+            bot.meeting_url == appointment.link and abs(bot.join_at - appointment.start) < NEAR
+            for bot in bots
+        ),
     )
 
 
