@@ -14,7 +14,6 @@ from tests.simulation.planting import ROOT, Bug, Edit, planted_sources
 # Some of each kind, a second of work each; `make planted` plays them all.
 KNOWN = (
     "no-overlap",
-    "cursor-before-rows",
     "cover-by-end-of-sweep",
     "acknowledged-without-sending",
     "deduplicated-by-calendar",
@@ -56,7 +55,7 @@ def test_the_test_that_notices_a_bug_exists(bug: Bug) -> None:
 
 def test_the_simulation_notices_what_it_did_before() -> None:
     only = [part for name in KNOWN for part in ("--only", name)]
-    # Seeds tell other stories whenever the code does something else: the first that notices will do.
+    # Seeds tell other stories whenever the code does something else: any that notices will do.
     told = run("--hunt", "--seeds", "40", "--workers", "1", *only)
     assert f"planted: {len(KNOWN)} bugs, {len(KNOWN)} caught" == told.splitlines()[-1], told
 
