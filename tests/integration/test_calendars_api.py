@@ -174,6 +174,24 @@ def test_an_account_whose_connect_crashed_connects_two_hours_later(stage):
     assert calendar_id == stage.stores.accounts.get(row.account_key).calendar_id
 
 
+def test_two_calendars_without_a_claim_between_them_become_one(stage):
+    older = stage.add().json["calendar_id"]
+    row = stage.stores.calendars.get(older)
+    stage.settle(older)
+    # As after a connect that stored its row and no claim, and one that could not name the account.
+    stage.stores.accounts.release(row.account_key, calendar_id=older)
+    stage.pass_time(60)
+    stage.provider_adapters[GOOGLE].faults = lambda _: Fault(kind=FaultKind.READ_TIMEOUT)
+    younger = stage.add().json["calendar_id"]
+    stage.provider_adapters[GOOGLE].faults = None
+
+    stage.settle(younger)
+
+    assert [older] == list(stage.recall.calendars)
+    assert stage.stores.calendars.get(younger) is None
+    assert older == stage.stores.accounts.get(row.account_key).calendar_id
+
+
 def test_a_post_that_failed_may_be_repeated_with_its_key(stage):
     body = {"entity_id": "u_1", "platform": GOOGLE, "oauth_refresh_token": stage.token()}
     stage.recall.outage = 503

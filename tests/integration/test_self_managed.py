@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ GUEST = "guest@globex.example"
 IN_THREE_HOURS = START + timedelta(hours=3)
 OWN = {"scheduling": "self_managed"}
 MANAGED = {"scheduling": "managed"}
+RECOVERY_SECONDS = 150.0
 
 
 @pytest.fixture
@@ -269,3 +271,18 @@ def test_no_bot_is_made_over_there_while_one_cannot_be_taken_off_here(
     stack.run(240, ticks=True)
     assert [(MEET, IN_THREE_HOURS)] == live(stack)
     assert (then == MANAGED) == bool(event_bots(stack))
+
+
+def test_a_bot_whose_row_was_lost_is_told_to_have_gone(stack: Stack, owner: Account) -> None:
+    add(owner)
+    calendar_id = connected(stack)
+    (bot,) = stack.recall.live_bots()
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    # As after a crash between the telling and the storing.
+    stack.stores.meetings.save(replace(row, assignment=None))
+    stack.stores.claims.wake(row.meeting_key, now=stack.clock.now())
+    say(stack, calendar_id, Choice.OFF)
+    stack.run(RECOVERY_SECONDS, ticks=True)
+    assert [] == live(stack)
+    ends = [detail["bot_id"] for name, detail in stack.notices if name == "bot.cancelled"]
+    assert [bot.bot_id] == ends
