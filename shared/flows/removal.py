@@ -72,10 +72,19 @@ def forget(
     rows = _forget_meetings(doors, calendar, now=now, pages_max=pages_max)
     doors.settings.series.forget(calendar.calendar_id)
     if calendar.account_key is not None:
-        doors.accounts.release(calendar.account_key, calendar_id=calendar.calendar_id)
+        _release_account(doors, calendar.account_key, calendar_id=calendar.calendar_id)
     doors.bus.publish((_deleted(calendar, now=now),))
     doors.calendars.delete(calendar.calendar_id)
     return rows
+
+
+def _release_account(doors: CalendarDoors, key: str, *, calendar_id: str) -> None:
+    """Also the claim of a connect that broke off before it noted this calendar.
+
+    Its Idempotency-Key would have Recall repeat the calendar that is gone.
+    """
+    if not doors.accounts.release(key, calendar_id=calendar_id):
+        doors.accounts.release(key, calendar_id=None)
 
 
 def _forget_meetings(

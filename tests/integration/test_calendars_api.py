@@ -192,6 +192,20 @@ def test_two_calendars_without_a_claim_between_them_become_one(stage):
     assert older == stage.stores.accounts.get(row.account_key).calendar_id
 
 
+def test_what_comes_after_a_deletion_is_a_calendar_of_its_own(stage):
+    first = stage.add().json["calendar_id"]
+    row = stage.stores.calendars.get(first)
+    claim_id = stage.stores.accounts.get(row.account_key).claim_id
+    # As after a connect that stored its row and broke off before the claim knew of it.
+    stage.stores.accounts.release(row.account_key, calendar_id=first)
+    stage.stores.accounts.claim(row.account_key, claim_id=claim_id, now=stage.clock.now())
+    assert stage.call("DELETE", f"/v1/calendars/{first}").status == 204
+
+    again = stage.add().json["calendar_id"]
+
+    assert [again] == list(stage.recall.calendars)
+
+
 def test_a_post_that_failed_may_be_repeated_with_its_key(stage):
     body = {"entity_id": "u_1", "platform": GOOGLE, "oauth_refresh_token": stage.token()}
     stage.recall.outage = 503

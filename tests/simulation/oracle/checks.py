@@ -54,7 +54,10 @@ def _meeting_at_rest(world: WorldFacts, meeting: MeetingFact) -> list[str]:
         return [f"missing: {_name(meeting)} has no bot"]
     if begun:
         return []
-    return [line for bot in there for line in _wrong(world, bot, wish)]
+    # At one place may stand the bots of several meetings that do not share.
+    events = {one.event_id for one in meeting.copies}
+    its_own = [bot for bot in there if events & set(bot.event_ids)]
+    return [line for bot in its_own or there for line in _wrong(world, bot, wish)]
 
 
 def _serves(bot: BotFact, meeting: MeetingFact) -> bool:
