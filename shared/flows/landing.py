@@ -78,9 +78,10 @@ def land(doors: CalendarDoors, arrival: Arrival, *, now: datetime) -> Landed:
     if known is not None and calendar is None:
         forget(doors, known, now=now)
         claim = _claim(doors, arrival, now=now)
-    landed = Landed(
-        calendar=calendar or _created(doors, arrival, claim=claim), created=calendar is None
-    )
+    if calendar is not None:
+        landed = Landed(calendar=calendar, created=False)
+    else:
+        claim, landed = _created(doors, arrival, claim=claim, now=now)
     _settle(doors, arrival, claim=claim, landed=landed)
     # The feed passes over calendars that have no row yet, so a new row rings for its own read.
     doors.queue.ring(received_at=now, calendar_id=landed.calendar.calendar_id)
@@ -162,9 +163,36 @@ def _renewed(
     )
 
 
-def _created(doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None) -> Calendar:
+def _created(
+    doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None, now: datetime
+) -> tuple[Claim | None, Landed]:
+    """A new calendar, and the claim that it was made under.
+
+    Under a claim that somebody else left behind Recall repeats what it answered then, maybe a
+    calendar that has gone since; then the arrival starts under a claim of its own.
+    """
+    shown = _create_at_recall(doors, arrival, claim=claim)
+    left_behind = claim is not None and claim.claim_id != arrival.claim_id
+    if claim is not None and left_behind and _is_gone(doors, shown.calendar_id):
+        doors.accounts.release(claim.account_key, calendar_id=None)
+        claim = _claim(doors, arrival, now=now)
+        shown = _create_at_recall(doors, arrival, claim=claim)
+    return claim, Landed(calendar=doors.calendars.add(_row(arrival, shown)), created=True)
+
+
+def _is_gone(doors: CalendarDoors, calendar_id: str) -> bool:
     try:
-        shown = doors.recall.create_calendar(
+        doors.recall.get_calendar(calendar_id)
+    except NotFound:
+        return True
+    return False
+
+
+def _create_at_recall(
+    doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None
+) -> RecallCalendar:
+    try:
+        return doors.recall.create_calendar(
             platform=arrival.platform,
             client_id=arrival.client_id,
             client_secret=arrival.client_secret,
@@ -178,7 +206,6 @@ def _created(doors: CalendarDoors, arrival: Arrival, *, claim: Claim | None) -> 
         if claim is not None:
             doors.accounts.release(claim.account_key, calendar_id=None)
         raise
-    return doors.calendars.add(_row(arrival, shown))
 
 
 def _row(arrival: Arrival, shown: RecallCalendar) -> Calendar:

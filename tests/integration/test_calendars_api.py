@@ -186,6 +186,7 @@ def test_two_calendars_without_a_claim_between_them_become_one(stage):
     stage.provider_adapters[GOOGLE].faults = None
 
     stage.settle(younger)
+    stage.answer_updates()
 
     assert [older] == list(stage.recall.calendars)
     assert stage.stores.calendars.get(younger) is None
@@ -204,6 +205,22 @@ def test_what_comes_after_a_deletion_is_a_calendar_of_its_own(stage):
     again = stage.add().json["calendar_id"]
 
     assert [again] == list(stage.recall.calendars)
+
+
+def test_a_claim_left_behind_brings_no_calendar_back_that_is_gone(stage):
+    """The first try claims the account and fails; its repeat cannot ask whose account it is."""
+    body = {"entity_id": "u_1", "platform": GOOGLE, "oauth_refresh_token": stage.token()}
+    stage.recall.outage = 503
+    assert stage.call("POST", "/v1/calendars", body, idempotency_key="k").status == 503
+    stage.recall.outage = None
+    stage.provider_adapters[GOOGLE].faults = lambda _: Fault(kind=FaultKind.CONNECT_TIMEOUT)
+    gone = stage.call("POST", "/v1/calendars", body, idempotency_key="k").json["calendar_id"]
+    stage.provider_adapters[GOOGLE].faults = None
+    assert stage.call("DELETE", f"/v1/calendars/{gone}").status == 204
+
+    again = stage.add()
+
+    assert [again.json["calendar_id"]] == list(stage.recall.calendars)
 
 
 def test_a_post_that_failed_may_be_repeated_with_its_key(stage):
@@ -291,6 +308,7 @@ def test_a_double_is_merged_into_the_older_calendar(stage):
     newer = nameless(stage)
     stage.notices()
     survivor = stage.settle(newer)
+    stage.answer_updates()
     assert survivor.calendar_id == older
     assert list(stage.recall.calendars) == [older]
     assert stage.call("GET", f"/v1/calendars/{newer}").status == 404
@@ -314,6 +332,7 @@ def test_the_older_calendar_stays_even_when_the_newer_had_its_name_first(stage):
     newer = stage.add().json["calendar_id"]
     assert newer != older
     survivor = stage.settle(older)
+    stage.answer_updates()
     assert survivor.calendar_id == older
     assert list(stage.recall.calendars) == [older]
     assert stage.stores.calendars.get(older).email == ADA
@@ -329,6 +348,7 @@ def test_a_merge_that_broke_off_is_finished_by_the_next_refresh(stage):
         return Fault(kind=FaultKind.CONNECT_ERROR) if request.method == "DELETE" else None
 
     stage.recall_adapter.faults = no_deletes
+    stage.refresh(newer)
     with pytest.raises(Exception, match="Recall"):
         stage.refresh(newer)
     stage.recall_adapter.faults = None
@@ -362,6 +382,7 @@ def test_a_merge_that_crashes_leaves_one_calendar(stage, monkeypatch, first, las
     with suppress(Crash):
         stage.refresh(pair["older"])
     monkeypatch.undo()
+    stage.answer_updates()
     for name in (first, *pair, *pair):
         stage.refresh(pair[name])
     assert list(stage.recall.calendars) == [pair["older"]]
