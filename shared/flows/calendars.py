@@ -13,6 +13,7 @@ from shared.domain.calendar import (
     RecallCalendar,
     account_key,
 )
+from shared.domain.message import CalendarUpdate
 from shared.domain.notice import CalendarConnected, CalendarDisconnected, Notice
 from shared.domain.secret import Secret
 from shared.errors import CallerError, PermanentError, TransientError
@@ -312,7 +313,7 @@ def _name_account(
     holder = doors.calendars.get(claim.calendar_id or "")
     if holder is None or not holder.belongs_to(calendar.tenant_id, calendar.entity_id):
         doors.accounts.release(key, calendar_id=claim.calendar_id)
-        return calendar  # a claim that outlived its calendar; the next refresh takes it
+        raise AccountBusy  # a claim that outlived its calendar; whoever comes back takes it
     return _merge(doors, (calendar, holder), email=email, now=now)
 
 
@@ -327,7 +328,7 @@ def _twin(doors: CalendarDoors, calendar: Calendar, *, key: str) -> Calendar | N
             for other in others
             if other.calendar_id != calendar.calendar_id
             and other.account_key == key
-            and other.status_reason not in {MERGED, DELETING}
+            and other.status_reason != DELETING
         ),
         None,
     )
@@ -343,19 +344,19 @@ def _merge(
         return doors.calendars.get(pair[0].calendar_id)
     if renew(doors, older.calendar_id, credentials=credentials, now=now) is None:
         older, newer = newer, older  # the older one is gone from Recall
-    # From here on a refresh of the other one, whoever asks for it, finishes the merge.
     merged: CalendarChanges = {
         "status": CalendarStatus.DISCONNECTED,
         "status_reason": MERGED,
     }
     _changed(doors, newer, changes=merged, now=now)
+    # This message finishes the merge; until it is sent the claim has us come back here.
+    doors.queue.send(CalendarUpdate(calendar_id=newer.calendar_id, received_at=now))
     key = account_key(older.tenant_id, older.entity_id, platform=older.platform, email=email)
     doors.accounts.release(key, calendar_id=newer.calendar_id)
     claim = doors.accounts.claim(key, claim_id=older.calendar_id, now=now)
     doors.accounts.assign(key, claim_id=claim.claim_id, calendar_id=older.calendar_id)
     survivor = doors.calendars.change(older.calendar_id, email=email, updated_at=now)
     doors.queue.ring(received_at=now, calendar_id=older.calendar_id)
-    _finish_merge(doors, newer, now=now)
     return survivor
 
 

@@ -243,13 +243,9 @@ def first_import(stage: Stage) -> Script:
     yield from stage.expect(*((MEET, start) for start in starts))
 
 
-@scene(rest=timedelta(minutes=16))
+@scene()
 def connect_twice(stage: Stage) -> Script:
-    """Two calendars of an account that nobody named become one.
-
-    A merge that broke off is finished by the reconciler, which compares calendars every quarter
-    of an hour.
-    """
+    """Two calendars of an account that nobody named become one."""
     dana = stage.person("dana")
     stage.meeting(dana)
     stage.settle()
