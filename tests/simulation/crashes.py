@@ -35,6 +35,9 @@ from tests.simulation.process import Fate, Io, Process, process_of_task
 BLOWS: Final = (Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.UNHEARD, Fate.LOST)
 # A message comes back after 70 s, and then there is a tick within the minute.
 AFTERMATH: Final = timedelta(seconds=100)
+READS: Final = frozenset(
+    {"BatchGetItem", "Decrypt", "GetItem", "GetQueueAttributes", "GetSecretValue", "Query", "Scan"}
+)
 SHOWN_MAX: Final = 20
 
 
@@ -102,9 +105,9 @@ class Blows(Weather):
         if self._until is None or self._now() > self._until:
             return Fate.WELL
         self._count += 1
-        return self._decided(is_first=is_first)
+        return self._decided(io, is_first=is_first)
 
-    def _decided(self, *, is_first: bool) -> Fate:
+    def _decided(self, io: Io, *, is_first: bool) -> Fate:
         if self._plan and self._plan[0].at == self._count:
             return self._falls(self._plan.pop(0).fate)
         return Fate.WELL
@@ -134,9 +137,9 @@ class Blows(Weather):
 class Search(Blows):
     """Every blow falls, each in a copy of this process.
 
-    A pair is two deaths, each in a gap between two calls, or before the first or after the last
-    one, of an invocation: to die after a call or before the next is one and the same. `share` of
-    the second deaths is tried, drawn anew after each first one.
+    A pair is two deaths, each before an invocation's first call or after one that changes
+    something: to die after a call or before the next is one and the same, and so is to die before
+    or after a mere look. `share` of the second deaths is tried, drawn anew after each first one.
 
     A run ends early where its world is the one that nothing befell, whose pictures are `known`;
     but for a share, `whole`, drawn by chance, which goes on to the end all the same.
@@ -166,10 +169,11 @@ class Search(Blows):
         self._draws = Random()
         self._is_whole = True
 
-    def _decided(self, *, is_first: bool) -> Fate:
+    def _decided(self, io: Io, *, is_first: bool) -> Fate:
         if not self.fallen:
             self.tally.calls += 1
-        gaps = (Fate.DIES_BEFORE, Fate.DIES_AFTER) if is_first else (Fate.DIES_AFTER,)
+        gaps = (Fate.DIES_BEFORE,) if is_first else ()
+        gaps += () if is_look(io) else (Fate.DIES_AFTER,)
         for fate in self._possible(gaps):
             if self._draws.random() >= self._share_now():
                 self.tally.left += 1
@@ -233,6 +237,11 @@ class Search(Blows):
         with os.fdopen(self.report_to, "wb") as stream:
             stream.write(pickle.dumps(self.tally))
         os._exit(0)
+
+
+def is_look(io: Io) -> bool:
+    """Whether the call changes nothing outside."""
+    return io.operation in READS or io.operation.startswith("GET ")
 
 
 def run(scene: Scene, weather: Callable[[Stage], Blows]) -> tuple[Stage, Blows, list[str]]:
