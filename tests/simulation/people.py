@@ -409,6 +409,19 @@ class Cast:
         self.world.hub.sleep(SECRETS_CACHED_SECONDS)
         outbox.secrets = [fresh]
 
+    def rotate_key(self) -> None:
+        """An operator changes Recall's API key; in haste the old one ends at once."""
+        secrets, recall = self.world.secrets, self.world.recall
+        old, fresh = recall.api_key, self.chance.randbytes(20).hex()
+        recall.retiring_keys.add(old)
+        recall.api_key = secrets["recall_api_key"] = fresh
+        hasty = self.chance.random() < 0.5
+        self.world.tell(f"Recall's API key is rotated{' in haste' * hasty}")
+        if not hasty:
+            # As long as a process may go on with what it read.
+            self.world.hub.sleep(SECRETS_CACHED_SECONDS)
+        recall.retiring_keys.discard(old)
+
 
 def _on(account: Account, act: str, event_id: str, *more: Any) -> None:
     """Change an event, if it is there still."""

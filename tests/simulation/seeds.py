@@ -154,6 +154,7 @@ def _acts(cast: Cast, chance: Random) -> None:
         partial(cast.disconnect, person()),
         partial(cast.erase, person()),
         cast.rotate,
+        cast.rotate_key,
     ]
     for _ in range(chance.randint(2, 8)):
         acts = rare if chance.random() < 0.2 else usual

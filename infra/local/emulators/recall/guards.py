@@ -41,7 +41,7 @@ class _Remembered:
 
 
 class IdempotencyStore:
-    """First answers by (key, user, path), kept for one hour after completion."""
+    """First answers by (key, path) of the one workspace, kept for one hour after completion."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, ...], _Remembered] = {}

@@ -97,6 +97,8 @@ class RecallWorld:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.api_key = api_key
+        # Keys that were rotated and are good for a while still.
+        self.retiring_keys: set[str] = set()
         self.grants: dict[str, tuple[str, str, tuple[str, ...]]] = {}
         self.calls: list[Call] = []
         self.warnings: list[str] = []
@@ -383,7 +385,7 @@ class RecallWorld:
         headers = {**allow, "WWW-Authenticate": "Token"}
         if not sent:
             return refusal(401, "not_authenticated", headers=headers)
-        if sent in {self.api_key, f"Token {self.api_key}"}:
+        if sent.removeprefix("Token ") in {self.api_key, *self.retiring_keys}:
             return None
         return refusal(401, "authentication_failed", headers=headers)
 
@@ -408,7 +410,7 @@ class RecallWorld:
         key = visit.request.headers.get("Idempotency-Key")
         if not key or visit.request.method not in {"POST", "PUT", "PATCH"}:
             return None
-        identity = (key, self.api_key, self._path(visit.request.url))
+        identity = (key, self._path(visit.request.url))
         found = self._idempotency.begin(identity, self.core.clock.now())
         if isinstance(found, Response):
             return found
