@@ -282,6 +282,11 @@ def test_unknown_routes_and_methods(stage):
     assert stage.call("DELETE", "/v1/calendars").status == 405
 
 
+def test_a_new_calendar_is_read_from_its_beginning(stage):
+    row = stage.stores.calendars.get(stage.add().json["calendar_id"])
+    assert row.read_since == row.created_at == stage.clock.now()
+
+
 # An account that nobody names.
 
 

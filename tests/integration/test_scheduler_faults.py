@@ -670,3 +670,17 @@ def test_a_refused_page_is_no_refused_list(stack: Stack, owner: Account) -> None
     stack.run(120, ticks=True)
     assert not stack.stores.workspace.feed().refused
     assert 150 == len(stack.recall.live_bots())
+
+
+def test_a_list_that_breaks_off_has_not_come_to_its_end(stack: Stack, owner: Account) -> None:
+    """Longer than what one sweep reads again of the one before."""
+    stack.connect()
+    stack.run(60, ticks=True)
+    many(owner, 150)
+    stack.adapter.faults = lambda request: (
+        Fault(kind=FaultKind.READ_TIMEOUT) if "cursor=" in request.url else None
+    )
+    stack.run(300, ticks=True)
+    stack.adapter.faults = None
+    stack.run(120, ticks=True)
+    assert 150 == len(starts(stack))

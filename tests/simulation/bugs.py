@@ -70,7 +70,10 @@ BUGS: tuple[Bug, ...] = (
         name="cursor-before-rows",
         takes="the order of a sweep: first the rows are stored, then the cursor moves",
         breaks=(5, 1),
-        seed=0,
+        test=(
+            "tests/integration/test_scheduler_faults.py::"
+            "test_every_effect_of_the_scenario_was_crashed"
+        ),
         edits=(
             Edit(
                 SWEEP,
@@ -135,7 +138,10 @@ BUGS: tuple[Bug, ...] = (
         name="page-error-ends-the-list",
         takes="the rule that only a page without `next` ends a List",
         breaks=(5, 6),
-        seed=28,
+        test=(
+            "tests/integration/test_scheduler_faults.py::"
+            "test_a_list_that_breaks_off_has_not_come_to_its_end"
+        ),
         edits=(
             Edit(
                 SWEEP,
@@ -187,7 +193,10 @@ BUGS: tuple[Bug, ...] = (
         name="new-calendar-without-its-own-read",
         takes="the full read owed to a calendar whose mapping the feed did not know",
         breaks=(1,),
-        seed=21,
+        test=(
+            "tests/integration/test_calendars_api.py::"
+            "test_a_new_calendar_is_read_from_its_beginning"
+        ),
         edits=(Edit(LANDING, "        read_since=shown.created_at,\n", ""),),
     ),
     Bug(
@@ -195,8 +204,8 @@ BUGS: tuple[Bug, ...] = (
         takes="the full read after a reconnect, which alone shows that Recall took the bots off",
         breaks=(1,),
         test=(
-            "tests/integration/test_scheduler.py::"
-            "test_a_disconnect_takes_the_bots_and_a_reconnect_restores_them"
+            "tests/integration/test_landing.py::"
+            "test_a_reconnected_calendar_is_read_from_the_beginning"
         ),
         edits=(
             Edit(
@@ -678,6 +687,9 @@ BUGS: tuple[Bug, ...] = (
         name="lately-keyed-dropped",
         takes="the hints at copies that were stored a moment ago and no index knows yet",
         breaks=(1, 2),
+        test=(
+            "tests/simulation/test_dynamo.py::test_who_wrote_a_copy_finds_it_before_the_index_does"
+        ),
         edits=(
             Edit(
                 MEETINGS,
@@ -1041,7 +1053,10 @@ BUGS: tuple[Bug, ...] = (
         name="address-in-a-log-line",
         takes="the allow-list's promise that a log line holds ids and codes alone",
         breaks=(8,),
-        seed=0,
+        test=(
+            "tests/simulation/test_directed.py::"
+            "test_a_call_that_was_put_off_is_logged_without_whom_it_is_about"
+        ),
         edits=(
             Edit(
                 ACT,
