@@ -144,7 +144,12 @@ class Bench:
         """In a process of its own, which the project's imports do not leave."""
         if (child := os.fork()) == 0:
             os._exit(self._in_place())
-        if os.waitpid(child, 0)[1] != 0:
+        try:
+            status = os.waitpid(child, 0)[1]
+        except KeyboardInterrupt:
+            os.kill(child, signal.SIGTERM)
+            raise
+        if status != 0:
             raise SystemExit(f"{self.part.name}: the tests fail without any mutant")
         self.state.load()
         return self.state.load_reach()
