@@ -205,7 +205,7 @@ def _provider_answer(query: Mapping[str, str]) -> ProviderAnswer:
 
 def _is_prefetch(event: Event) -> bool:
     """A browser that loads ahead of a click must not use the link up."""
-    return "prefetch" in (event.get("headers") or {}).get("sec-purpose", "")
+    return "prefetch" in str((event.get("headers") or {}).get("sec-purpose"))
 
 
 def _reply(outcome: Redirect | PlainPage | About) -> Reply:
