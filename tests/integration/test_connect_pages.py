@@ -65,6 +65,10 @@ def test_the_page_says_what_is_read_and_leads_to_the_provider(
     assert f'href="/connect/{token}"' in answer.body
 
 
+def test_it_tells_no_other_site_of_the_link(stage: Stage) -> None:
+    assert about(stage, token_of(stage)).headers["referrer-policy"] == "no-referrer"
+
+
 def test_reading_it_does_not_use_the_link_up(stage: Stage) -> None:
     token = token_of(stage)
     for _ in range(3):

@@ -357,6 +357,32 @@ def offer_nothing(stage: Stage) -> None:
     client.put_secret_value(SecretId="rollcall", SecretString=json.dumps(secret | blank))
 
 
+@pytest.mark.parametrize(
+    ("changes", "begin"),
+    [
+        ({"return_url": "http://host.example/"}, "Use an absolute https address"),
+        ({"confirm": False}, "This stack finishes a connect only through"),
+        ({"calendar_id": "unknown"}, "There is no such calendar"),
+        ({"platform": OUTLOOK, "calendar_id": "known"}, "The calendar is the other provider's."),
+    ],
+)
+def test_a_refused_start_says_why_in_words(stage, changes, begin):
+    calendar_id = stage.connect().json["calendar_id"]
+    if changes.get("calendar_id") == "known":
+        changes = changes | {"calendar_id": calendar_id}
+    assert stage.start(**changes).json["detail"].startswith(begin)
+
+
+def test_a_refused_completion_says_why_in_words(stage):
+    session_id, _ = stage.come_home()
+    refused = stage.complete(session_id, "wrong")
+    assert refused.json["detail"] == SENTENCES[Refusal.COMPLETION_CODE_INVALID]
+    for _ in range(4):
+        stage.complete(session_id, "wrong")
+    over = stage.complete(session_id, "wrong")
+    assert over.json["detail"] == SENTENCES[Refusal.COMPLETION_CODE_INVALID]
+
+
 # Without confirmation.
 
 
