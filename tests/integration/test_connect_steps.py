@@ -142,6 +142,16 @@ def test_a_consent_waits_for_recall_for_a_week(stage):
     assert stage.complete(session_id, code).status == 200
 
 
+def test_all_consents_that_wait_land_together(stage):
+    waiting(stage)
+    stage.recall.outage = None
+    session_id, home = stage.come_home(email=BOB)
+    stage.recall.outage = 503
+    stage.complete(session_id, home.query["completion_code"])
+    stage.recall.outage = None
+    assert finish(stage) == 2
+
+
 def test_a_consent_of_last_week_is_over(stage):
     session_id, code = waiting(stage)
     stage.recall.outage = None
@@ -224,6 +234,11 @@ def test_what_google_says_was_ticked_decides_at_once(stage, scope, outcome):
     said = f"{answer.partition('&scope=')[0]}&scope={scope}"
     home = browser.get(said)
     assert outcome in {home.query.get("error"), *home.query}
+
+
+def test_a_code_beside_an_error_is_not_taken(stage):
+    _, _, browser, answer = opened(stage)
+    assert browser.get(f"{answer}&error=server_error").query["error"] == "provider_error"
 
 
 def test_the_longest_code_is_taken(stage):
