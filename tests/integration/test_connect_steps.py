@@ -269,6 +269,8 @@ def test_an_old_code_is_no_consent_once_the_link_was_opened_again(stage):
     for _ in range(5):
         stage.complete(session_id, "wrong")
     at_provider = browser.get(url)
+    for _ in range(2):
+        assert told(stage.complete(session_id, "wrong")) == (403, "completion_code_invalid")
     assert told(stage.complete(session_id, old)) == (409, "consent_pending")
     new = browser.get(stage.consent(at_provider.location)).query["completion_code"]
     assert told(stage.complete(session_id, old)) == (403, "completion_code_invalid")
