@@ -119,7 +119,7 @@ def compose(
         clients=OAuthClients(providers_of(environment), secrets, session=session),
         secrets=secrets,
         seal=Seal(client("kms"), settings["SEAL_KEY_ID"]),
-        public_url=settings["PUBLIC_URL"].rstrip("/"),
+        public_url=settings["PUBLIC_URL"].removesuffix("/"),
         chance=chance,
     )
     connect = ConnectDoors(
@@ -171,26 +171,23 @@ def _later(code: str, *, headers: dict[str, str]) -> Reply:
 
 def _answer(event: Event, service: Service) -> Redirect | PlainPage | About:
     cookie = cookie_among(event.get("cookies") or [])
-    given = event.get("pathParameters") or {}
-    match event["routeKey"]:
-        case "GET /connect/{token}" if not _is_prefetch(event):
-            token = str(given.get("token", ""))
+    match event["routeKey"], event.get("pathParameters"):
+        case "GET /connect/{token}", {"token": token} if not _is_prefetch(event):
             return open_link(service.connect.browser, token, cookie=cookie, now=service.clock())
-        case "GET /connect/{token}/about":
-            token = str(given.get("token", ""))
+        case "GET /connect/{token}/about", {"token": token}:
             session = session_behind(service.connect.browser, token, now=service.clock())
             if isinstance(session, PlainPage):
                 return session
             return About(session=session, token=token)
-        case "GET /oauth/{platform}/callback" if given.get("platform") in set(Platform):
+        case "GET /oauth/{platform}/callback", {"platform": name} if name in set(Platform):
             return take_answer(
                 service.connect,
-                Platform(given["platform"]),
+                Platform(name),
                 answer=_provider_answer(event.get("queryStringParameters") or {}),
                 cookie=cookie,
                 now=service.clock(),
             )
-        case "GET /connect/{token}":
+        case "GET /connect/{token}", {"token": _}:
             raise TransientError("prefetched", "A browser looked ahead; nobody has clicked yet.")
         case _:
             return PlainPage(refusal=Refusal.LINK_UNKNOWN, status=404)
@@ -200,7 +197,7 @@ def _provider_answer(query: Mapping[str, str]) -> ProviderAnswer:
     return ProviderAnswer(
         state=query.get("state", ""),
         code=query.get("code", ""),
-        error=query.get("error", ""),
+        error=query.get("error"),
         issuer=query.get("iss"),
         scope=query.get("scope"),
     )
@@ -208,7 +205,7 @@ def _provider_answer(query: Mapping[str, str]) -> ProviderAnswer:
 
 def _is_prefetch(event: Event) -> bool:
     """A browser that loads ahead of a click must not use the link up."""
-    return "prefetch" in (event.get("headers") or {}).get("sec-purpose", "")
+    return "prefetch" in str((event.get("headers") or {}).get("sec-purpose"))
 
 
 def _reply(outcome: Redirect | PlainPage | About) -> Reply:

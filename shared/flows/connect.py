@@ -115,11 +115,11 @@ class PlainPage:
 class ProviderAnswer:
     """The query of a callback; `scope` is Google's hint of what was ticked."""
 
-    state: str = field(default="", repr=False)
-    code: str = field(default="", repr=False)
-    error: str = ""
-    issuer: str | None = None
-    scope: str | None = None
+    state: str = field(repr=False)
+    code: str = field(repr=False)
+    error: str | None
+    issuer: str | None
+    scope: str | None
 
 
 # The host's side: start and complete.
@@ -238,10 +238,16 @@ def take_answer(
     session = _session_of(doors.browser, answer.state)
     if session is None:
         return PlainPage(refusal=Refusal.STATE_UNKNOWN, status=400)
-    if session.state_expires_at is None:
+    expires_at = session.state_expires_at
+    if expires_at is None:
         return _home(session, Refusal.STATE_REPLAYED)
     refusal = _answer_refusal(
-        doors.browser, session, answer=answer, platform=platform, cookie=cookie, now=now
+        doors.browser,
+        session,
+        answer=answer,
+        platform=platform,
+        cookie=cookie,
+        expired=expires_at <= now,
     )
     try:
         if refusal is not None:
@@ -310,13 +316,13 @@ def _answer_refusal(
     answer: ProviderAnswer,
     platform: Platform,
     cookie: Secret | None,
-    now: datetime,
+    expired: bool,
 ) -> Refusal | None:
     """Why this answer is not taken: first what speaks against who brings it, then what it says."""
     provider = doors.clients.ours(session.platform).provider
     checks = (
         (Refusal.PLATFORM_MISMATCH, platform is not session.platform),
-        (Refusal.STATE_EXPIRED, _over(session.state_expires_at, now=now)),
+        (Refusal.STATE_EXPIRED, expired),
         (Refusal.WRONG_BROWSER, not matches(cookie, session.cookie_hash)),
         (
             Refusal.ISSUER_MISMATCH,
@@ -330,10 +336,6 @@ def _answer_refusal(
         ),
     )
     return next((refusal for refusal, applies in checks if applies), None)
-
-
-def _over(moment: datetime | None, *, now: datetime) -> bool:
-    return moment is None or moment <= now
 
 
 def _plausible(code: str) -> bool:
@@ -466,7 +468,6 @@ def _redeemed(doors: ConnectDoors, session: ConnectSession, *, now: datetime) ->
             sealed_code=None,
             sealed_token=doors.browser.seal.seal(grant.refresh_token, context=context),
             email=grant.email,
-            redeeming_until=None,
             expires_at=now + WAITING_LIFE,
         )
     )
@@ -486,8 +487,6 @@ def _grant_refusal(doors: BrowserDoors, session: ConnectSession, *, grant: Grant
     provider = doors.clients.ours(session.platform).provider
     if not granted_calendar(provider, grant.scopes):
         return Refusal.SCOPE_MISSING
-    if grant.refresh_token is None:
-        return Refusal.REFRESH_TOKEN_MISSING
     known, told = session.email, grant.email
     if known is not None and told is not None and known.casefold() != told.casefold():
         return Refusal.ACCOUNT_MISMATCH

@@ -20,7 +20,7 @@ def email_in_id_token(id_token: str, *, provider: Provider, client_id: str) -> s
     is no evidence of an account, and user-info is asked instead.
     """
     claims = _claims(id_token)
-    if not issuer_matches(provider, str(claims.get("iss", ""))):
+    if not issuer_matches(provider, str(claims.get("iss"))):
         return None
     if client_id not in _audience(claims):
         return None

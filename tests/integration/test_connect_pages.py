@@ -17,6 +17,7 @@ from shared.domain.calendar import CalendarStatus
 from shared.domain.connect import ConnectStatus
 from shared.domain.page_link import LinkRefusal
 from shared.domain.refusal import Refusal
+from shared.flows.connect import connect_url
 from shared.pages.texts import TEXTS
 from tests.connect_stage import (
     ADA,
@@ -65,6 +66,10 @@ def test_the_page_says_what_is_read_and_leads_to_the_provider(
     assert f'href="/connect/{token}"' in answer.body
 
 
+def test_it_tells_no_other_site_of_the_link(stage: Stage) -> None:
+    assert about(stage, token_of(stage)).headers["referrer-policy"] == "no-referrer"
+
+
 def test_reading_it_does_not_use_the_link_up(stage: Stage) -> None:
     token = token_of(stage)
     for _ in range(3):
@@ -82,6 +87,11 @@ def test_an_unknown_or_old_link_says_so(stage: Stage) -> None:
     assert 404 == about(stage, "nonsense").status
     stage.pass_time(3_600)
     assert 410 == about(stage, token).status
+
+
+def test_a_link_whose_session_is_long_gone_has_expired(stage: Stage) -> None:
+    url = connect_url(stage.oauth.connect.browser, "cs_" + "a" * 22)
+    assert 410 == about(stage, url.rsplit("/", 1)[1]).status
 
 
 # Why it did not work.

@@ -329,6 +329,58 @@ def usable(fields) -> bool:
     )
 
 
+class Watch(WorldAdapter):
+    """Keeps what each request was sent with."""
+
+    def __init__(self, world):
+        super().__init__(world.handle)
+        self.sent = []
+
+    def send(self, request, stream=False, timeout=None, **rest):
+        self.sent.append((request, stream, timeout))
+        return super().send(request, stream, timeout, **rest)
+
+
+def test_the_door_waits_for_seconds_reads_piece_by_piece_and_asks_for_json(stage):
+    stage.world.add_account(EMAIL, "Ada", email_claim=False)
+    watch = Watch(stage.world)
+    stage.session.mount("https://", watch)
+    stage.grant()
+    at_token, at_userinfo = (request for request, *_ in watch.sent)
+    assert [[True, (3.05, 10.0)]] * 2 == [how for _, *how in watch.sent]
+    assert {"application/json"} == {each.headers["Accept"] for each, *_ in watch.sent}
+    assert "Authorization" not in at_token.headers
+    assert at_userinfo.headers["Authorization"].startswith("Bearer ")
+    assert (at_token.method, at_userinfo.method) == ("POST", "GET")
+
+
+def test_a_provider_is_never_followed_elsewhere(stage):
+    watch = Watch(stage.world)
+    elsewhere = Response(status=307, headers={"Location": "https://evil.example/token"})
+    watch.faults = lambda _: Fault(kind=FaultKind.ANSWER, answer=elsewhere)
+    stage.session.mount("https://", watch)
+    error = refusal(TransientError, lambda: stage.exchange("code-1"))
+    assert error.code == "oauth_answer_malformed"
+    assert [stage.world.token_url] == [request.url for request, *_ in watch.sent]
+
+
+def test_the_longest_answer_is_64_kib(stage):
+    body = b'{"access_token": "a"}'
+    stage.answer_token_with(200, body.ljust(64 * 1024))
+    assert stage.exchange("code-1").access_token.reveal() == "a"
+    stage.answer_token_with(200, body.ljust(64 * 1024 + 1))
+    error = refusal(TransientError, lambda: stage.exchange("code-1"))
+    assert error.code == "oauth_answer_malformed"
+
+
+def test_a_failure_that_says_nothing_may_have_spent_the_code(stage):
+    def fail(_request):
+        raise requests.ConnectionError
+
+    stage.adapter.faults = fail
+    assert refusal(TransientError, lambda: stage.exchange("code-1")).code == "oauth_answer_lost"
+
+
 def test_another_redirect_address_is_the_operators_fault(stage):
     code = stage.consent()["code"]
     action = lambda: stage.exchange(code, redirect_uri=CALLBACK + "/other")  # noqa: E731

@@ -1,8 +1,9 @@
 """`make mutants`: how many planted bugs the tests see, per part of the code.
 
 Parts, their tests and their targets stand in pyproject.toml. Verdicts are kept in
-build/mutants: an interrupted run goes on where it was, new tests are shown only what survived,
-and after a change of the code the test that saw a bug last time is the first to be asked.
+build/mutants: an interrupted run goes on where it was, and what survived is shown only to tests
+of a new or changed file. The first to be asked are the test that saw a bug last time and those
+that saw another one in the same function.
 """
 
 from __future__ import annotations
@@ -143,7 +144,12 @@ class Bench:
         """In a process of its own, which the project's imports do not leave."""
         if (child := os.fork()) == 0:
             os._exit(self._in_place())
-        if os.waitpid(child, 0)[1] != 0:
+        try:
+            status = os.waitpid(child, 0)[1]
+        except KeyboardInterrupt:
+            os.kill(child, signal.SIGTERM)
+            raise
+        if status != 0:
             raise SystemExit(f"{self.part.name}: the tests fail without any mutant")
         self.state.load()
         return self.state.load_reach()
@@ -183,8 +189,13 @@ class Bench:
         judged_anew(mutant, order, allowed=reach.seconds, told=told)
 
     def _order(self, mutant: Mutant, names: set[str], reach: Reach) -> list[str]:
-        before = self.state.last_seen_by(mutant.name)
-        return sorted(names, key=lambda name: (name != before, reach.seconds[name], name))
+        """Those that may see it, the likeliest first and then the quickest."""
+        before, nearby = self.state.last_seen_by(mutant.name), self.state.seers_near(mutant.name)
+        blind = self.state.blind(mutant.name)
+        return sorted(
+            (name for name in names if name.partition("::")[0] not in blind),
+            key=lambda name: (name != before, -nearby[name], reach.seconds[name], name),
+        )
 
     def _run_all(self, mutants: Iterable[Mutant], judge: Callable[[Mutant, int], None]) -> None:
         running: dict[int, tuple[Mutant, int]] = {}

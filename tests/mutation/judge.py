@@ -70,6 +70,7 @@ class Survey(Session):
         if session.testsfailed:
             raise session.Interrupted("the tests cannot be collected")
         items = {item.nodeid: item for item in session.items}
+        _warm_up(session.items)
         living_functions()
         cached_functions()
         # A fork then shares its parent's memory until it writes to it.
@@ -240,6 +241,15 @@ def _clock(seconds: float) -> None:
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     signal.setitimer(signal.ITIMER_REAL, seconds * 6)
+
+
+def _warm_up(items: list[pytest.Item]) -> None:
+    """Plays a test of each file, so that no fork loads anew what all of them need.
+
+    The models of AWS's services alone take longer than most tests.
+    """
+    for item in {item.path: item for item in reversed(items)}.values():
+        runtestprotocol(item, nextitem=None, log=False)
 
 
 def _forked_reach(paths: dict[str, str], items: list[pytest.Item]) -> Reach:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 STATE = Path("build/mutants")
 CODE = ("functions", "infra", "shared")
 TESTS = Path("tests")
 SAVED_EVERY_SECONDS = 5.0
+SEEN = frozenset({"killed", "timed out"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Verdicts:
     """`now`: what holds of this very code; `before`: what was known of any earlier one.
 
     A killed mutant stays killed while the code and the file of the test that saw it are the
-    same; a survivor is judged again once any test has changed.
+    same; a survivor is judged again once any test has changed, by the tests of changed files.
     """
 
     def __init__(self, part: str, tests: Iterable[str]) -> None:
@@ -58,17 +61,25 @@ class Verdicts:
             str(path): _digest([path]) for path in _files(tests) if path.name.startswith("test_")
         }
         self.saved = time.monotonic()
-        self.load()
+        stored = self.load()
+        same_code = stored.get("code") == self.code
+        self.survivors = {n for n, each in stored["now"].items() if each["outcome"] == "survived"}
+        same = self.files.items() & stored["files"].items() if same_code else ()
+        self.same = frozenset(file for file, _ in same)
 
-    def load(self) -> None:
-        stored = json.loads(self.path.read_text()) if self.path.exists() else {}
-        known = stored.get("now", {})
+    def load(self) -> dict[str, Any]:
+        stored = {"now": {}, "before": {}, "files": {}}
+        if self.path.exists():
+            stored = json.loads(self.path.read_text())
+        known, files = stored["now"], stored["files"]
+        self.now: dict[str, dict[str, str]] = {}
         if stored.get("code") == self.code:
-            files = stored["files"]
             self.now = {name: each for name, each in known.items() if self._holds(each, files)}
-        else:
-            self.now = {}
-        self.before: dict[str, dict[str, str]] = stored.get("before", {}) | known
+        self.before: dict[str, dict[str, str]] = stored["before"] | known
+        self.seers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for name in filter(self.saw, self.before):
+            self.seers[_place(name)][self.before[name]["by"]] += 1
+        return stored
 
     def load_reach(self) -> Reach:
         """What the survey of the tests found, as far as these are the same."""
@@ -96,13 +107,23 @@ class Verdicts:
         return self.path.with_name(f"{self.path.stem}-reach.json")
 
     def saw(self, name: str) -> bool:
-        return self.before.get(name, {}).get("outcome") in {"killed", "timed out"}
+        return self.before.get(name, {}).get("outcome") in SEEN
 
     def last_seen_by(self, name: str) -> str | None:
-        return self.before.get(name, {}).get("by")
+        return self.before[name]["by"] if self.saw(name) else None
+
+    def seers_near(self, name: str) -> Counter[str]:
+        """The tests that saw a bug in the same function, and how many."""
+        return self.seers[_place(name)]
+
+    def blind(self, name: str) -> frozenset[str]:
+        """The files whose tests this bug survived."""
+        return self.same if name in self.survivors else frozenset()
 
     def add(self, name: str, verdict: Verdict) -> None:
         self.now[name] = asdict(verdict)
+        if verdict.outcome in SEEN:
+            self.seers[_place(name)][verdict.by] += 1
         if time.monotonic() - self.saved > SAVED_EVERY_SECONDS:
             self.save()
 
@@ -116,9 +137,14 @@ class Verdicts:
 
     def _holds(self, verdict: dict[str, str], files: dict[str, str]) -> bool:
         file = verdict["by"].partition("::")[0]
-        if verdict["outcome"] in {"killed", "timed out"} and file in self.files:
+        if verdict["outcome"] in SEEN and file in self.files:
             return self.files[file] == files.get(file)
         return self.files == files
+
+
+def _place(name: str) -> str:
+    """The file and the function of a bug."""
+    return name.partition(": ")[0]
 
 
 def _files(places: Iterable[str]) -> list[Path]:

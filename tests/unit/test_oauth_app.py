@@ -101,9 +101,15 @@ def opened(service, route=LINK, **changes):
 
 def test_a_browser_that_looks_ahead_is_asked_to_come_again(composed, written):
     answer = opened(composed(), headers={"sec-purpose": "prefetch;prerender"})
-    assert (503, HTML | {"retry-after": "5"}) == (answer["statusCode"], answer["headers"])
-    assert "<code>prefetched</code>" in answer["body"]
-    assert "Please reload the page in a moment." in answer["body"]
+    expected = page(
+        503,
+        code="prefetched",
+        title="The calendar was not connected",
+        sentence="This did not work just now. Nothing is lost.",
+        step="Please reload the page in a moment.",
+        headers={"retry-after": "5"},
+    )
+    assert expected == answer
     said = ("oauth", "WARNING", "browser asked to come again", "prefetched")
     assert ([said], []) == written()
 
@@ -122,9 +128,17 @@ def test_a_wait_is_told_in_whole_seconds(composed):
 
 def test_what_an_operator_must_mend_is_logged_and_counted(composed, written):
     answer = opened(composed("{}"))
-    assert (500, HTML) == (answer["statusCode"], answer["headers"])
-    assert "<code>secrets_missing</code>" in answer["body"]
-    assert "This service needs its operator." in answer["body"]
+    expected = page(
+        500,
+        code="secrets_missing",
+        title="The calendar was not connected",
+        sentence="This service needs its operator.",
+        step=(
+            "Trying again will not help now. Please tell whoever sent you here, "
+            "with the code below."
+        ),
+    )
+    assert expected == answer
     said = ("oauth", "ERROR", "browser sent away until an operator acts", "secrets_missing")
     assert ([said], [("ConnectFailed", "oauth")]) == written()
 
@@ -240,5 +254,7 @@ def test_the_deployed_function_keeps_its_limits_and_the_time_of_the_world(monkey
     limits = (AWS_LIMITS.connect_timeout, AWS_LIMITS.read_timeout)
     assert limits == (config.connect_timeout, config.read_timeout)
     assert UTC is service.clock().tzinfo
-    assert isinstance(service.connect.browser.clients._session, Session)
+    session = service.connect.browser.clients._session
+    assert isinstance(session, Session)
+    assert 1 == session.get_adapter("https://recall.example")._pool_maxsize
     assert 22 == len(service.connect.browser.chance(16))
