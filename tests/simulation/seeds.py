@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from infra.local.emulators.recall.switches import Switches, Timings
 from tests.simulation import log_lines
-from tests.simulation.climate import Climate, drawn
+from tests.simulation.climate import drawn
 from tests.simulation.judge import Judge
 from tests.simulation.monitors import Monitors
 from tests.simulation.people import Cast
@@ -180,7 +180,3 @@ def _switches(chance: Random, *, unordered: bool) -> Switches:
         elif get_origin(kind) is Literal:
             said[name] = chance.choice(get_args(kind))
     return Switches(**said)
-
-
-def calm_climate() -> Climate:
-    return Climate()
