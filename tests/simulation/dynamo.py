@@ -266,7 +266,7 @@ class DynamoWorld:
     def _get(self, params: Params) -> Answer:
         table = self._table(params["TableName"])
         row = self._base(table, params).rows.get(table.key(params["Key"]))
-        return {} if row is None else {"Item": row.copy()}
+        return {} if row is None else {"Item": row.shown()}
 
     def _base(self, table: _Table, params: Params) -> _View:
         return table.truth if params.get("ConsistentRead") else self._seen(table.stale)
@@ -292,7 +292,7 @@ class DynamoWorld:
             if size > BATCH_BYTES_MAX:
                 unread.append({table.schema.hash_key: {"S": key}})
             elif row:
-                items.append(row.copy())
+                items.append(row.shown())
         left = {name: {"Keys": unread}} if unread else {}
         return {"Responses": {name: items}, "UnprocessedKeys": left}
 
@@ -382,20 +382,35 @@ class DynamoWorld:
         return {"TimeToLiveSpecification": wanted}
 
 
-class _Row:
-    """Never changed and never handed out; `copy` is what callers may do with as they like."""
+class Shown(dict[str, Value]):
+    """A row in an answer: its values are the table's own, and nobody may change them.
 
-    __slots__ = ("_frozen", "item", "size")
+    `memo` is for readers who remember what they made of the row; it goes with the row.
+    """
+
+    __slots__ = ("memo",)
+
+    def __init__(self, item: Item, memo: dict[Any, Any]) -> None:
+        super().__init__(item)
+        self.memo = memo
+
+
+class _Row:
+    """Never changed."""
+
+    __slots__ = ("_memo", "item", "size")
 
     def __init__(self, item: Item, size: int) -> None:
         self.item = item
         self.size = size
-        self._frozen: bytes | None = None
+        self._memo: dict[Any, Any] = {}
+
+    def shown(self) -> Item:
+        return Shown(self.item, self._memo)
 
     def copy(self) -> Item:
-        if self._frozen is None:
-            self._frozen = marshal.dumps(self.item)
-        item: Item = marshal.loads(self._frozen)
+        """For whoever wants to change it."""
+        item: Item = marshal.loads(marshal.dumps(self.item))
         return item
 
 
@@ -590,7 +605,7 @@ class _Expressions:
         if wanted is None or wanted.holds({} if row is None else row.item, self.values):
             return
         tell = self._params.get("ReturnValuesOnConditionCheckFailure", "NONE")
-        item = row.copy() if row is not None and tell == "ALL_OLD" else None
+        item = row.shown() if row is not None and tell == "ALL_OLD" else None
         raise Refusal(FAILED, "The conditional request failed", item=item)
 
     def page(self, view: _View, value: str, *, wanted: Condition | None = None) -> Answer:
@@ -612,7 +627,7 @@ class _Expressions:
             looked += 1
             size += row.size
             if matching is None or matching.holds(row.item, self.values):
-                found.append(row.copy())
+                found.append(row.shown())
             # As AWS: also where nothing follows.
             if looked == limit or size >= PAGE_BYTES_MAX:
                 answer = {"LastEvaluatedKey": view.start_at(row)}
@@ -706,9 +721,9 @@ def _returned(params: Params, *, before: _Row | None, after: _Row | None = None)
         case "NONE":
             return {}
         case "ALL_OLD":
-            return {} if before is None else {"Attributes": before.copy()}
+            return {} if before is None else {"Attributes": before.shown()}
         case "ALL_NEW" if after is not None:
-            return {"Attributes": after.copy()}
+            return {"Attributes": after.shown()}
         case other:
             raise NotImplementedError(f"to return {other}")
 

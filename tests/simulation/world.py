@@ -31,6 +31,7 @@ from shared.domain.message import Tick, encode
 from shared.entrypoints.queue import answer
 from shared.recall import new_session
 from tests.connect_stage import Answer, Context, gateway_event
+from tests.simulation import readings
 from tests.simulation.climate import Climate, Weather, refusal
 from tests.simulation.cloud import SECRET_ID, Bus, Events, Http, Kms, Secrets, Sqs, aws_failure
 from tests.simulation.dynamo import DynamoWorld
@@ -156,6 +157,7 @@ class World:
             mock.patch.object(BaseClient, "_make_api_call", self._ask_dynamo()),
             # Making a client takes 20 ms, and there are many cold starts.
             mock.patch.object(Connection, "client", dynamo_client()),
+            readings.remembered(),
         ):
             self._tick_on(START)
             for task, seconds in TASKS.items():
