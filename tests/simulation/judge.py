@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -198,5 +199,12 @@ def _tenant(metadata: Mapping[str, str]) -> str:
 
 def _copy(event: Event) -> CopyFact:
     return CopyFact(
-        event_id=event.id, calendar_id=event.calendar_id, shown=json.loads(event.shown())
+        event_id=event.id, calendar_id=event.calendar_id, shown=_read(event.shown())
     )
+
+
+@lru_cache(maxsize=1_000)
+def _read(shown: bytes) -> Mapping[str, Any]:
+    """The same until the event changes, and nobody who judges changes it."""
+    event: Mapping[str, Any] = json.loads(shown)
+    return event

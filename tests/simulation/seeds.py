@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from random import Random
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -169,10 +169,15 @@ def _crowd(cast: Cast, chance: Random) -> None:
         cast.at(chance.uniform(60, FAULTS_SECONDS), act)
 
 
+@cache
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(Switches)
+
+
 def _switches(chance: Random, *, unordered: bool) -> Switches:
     """What nobody outside the vendor knows for sure, this way or that."""
     said: dict[str, Any] = {"webhooks_unordered": unordered}
-    for name, kind in get_type_hints(Switches).items():
+    for name, kind in _kinds().items():
         if name in FIXED or chance.random() >= SWITCHED:
             continue
         if kind is bool:

@@ -64,6 +64,9 @@ _Cert = bytes | str | tuple[bytes | str, bytes | str] | None
 _Timeout = float | tuple[float, float] | tuple[float, None] | None
 
 
+_ADAPTER = HTTPAdapter()
+
+
 class WorldAdapter(BaseAdapter):
     """Serves a world in-process: `session.mount(base_url, WorldAdapter(world.handle))`.
 
@@ -139,7 +142,7 @@ def answered(request: requests.PreparedRequest, answer: Response) -> requests.Re
         status=answer.status,
         preload_content=False,
     )
-    built = HTTPAdapter().build_response(request, raw)
+    built = _ADAPTER.build_response(request, raw)
     # Read at once: without a socket nothing is won by waiting, and pools never leak.
     _ = built.content
     return built
