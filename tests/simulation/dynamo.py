@@ -88,6 +88,7 @@ class DynamoWorld:
     tables, also of one refused; what they raise goes through, so a process can die there.
     `index_lag`: how long at most a write stays unseen by index queries; `base_lag`: by reads
     of a table that do not ask for consistency. Both may be changed at any time.
+    `written`: when each table was written to the last time.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class DynamoWorld:
         self.faults: Callable[[Call], Fate | None] = spare
         self.before: Callable[[Call], None] = watch
         self.after: Callable[[Call], None] = watch
+        self.written: dict[str, datetime] = {}
         self._chance = chance
         self._tables: dict[str, _Table] = {}
 
@@ -140,6 +142,10 @@ class DynamoWorld:
     def rows(self, table: str) -> dict[str, Item]:
         """Copies of all rows by key, as they are and not as some index knows them."""
         return {key: row.copy() for key, row in self._tables[table].truth.rows.items()}
+
+    def look(self, table: str) -> Mapping[str, Item]:
+        """As `rows`, but not to be changed."""
+        return {key: row.item for key, row in self._tables[table].truth.rows.items()}
 
     def expire(self, now: datetime) -> int:
         """Deletes, by chance, rows that are over; 48 hours later surely. Returns how many."""
@@ -201,6 +207,8 @@ class DynamoWorld:
             if fate is Fate.LOST_AFTER:
                 raise ReadTimeoutError(endpoint_url=ENDPOINT) from None
             raise
+        if call.writes:
+            self.written[call.table] = self.clock()
         if fate is Fate.UNPROCESSED:
             answer = self._shortened(call, answer)
         self.after(call)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from greenlet import getcurrent
 
@@ -105,11 +105,11 @@ class Process:
     ) -> T:
         """One call to the world outside; `failure` raises, or answers, what is not well."""
         if not self.alive:
-            self._die()
+            raise self._death()
         io = self._io(system, operation)
         self._hub.sleep(self._weather.latency(io))
         if self._deadline is None or self._deadline <= self._hub.clock.now():
-            self._die()
+            raise self._death()
         match self._weather.fate(io):
             case Fate.WELL:
                 return effect()
@@ -120,7 +120,7 @@ class Process:
                 return failure(fate)
             case Fate.DIES_AFTER:
                 effect()
-        self._die()
+        raise self._death()
 
     def _io(self, system: str, operation: str) -> Io:
         self.calls += 1
@@ -134,9 +134,9 @@ class Process:
             stale=last is not None and now - last > FREEZE,
         )
 
-    def _die(self) -> NoReturn:
+    def _death(self) -> Killed:
         self.alive = False
-        raise Killed
+        return Killed()
 
 
 def process_of_task() -> Process | None:

@@ -30,6 +30,7 @@ from infra.local.emulators.recall.webhooks import Delivery
 from shared.domain.message import Tick, encode
 from shared.entrypoints.queue import answer
 from shared.recall import new_session
+from shared.storage.attributes import stored_moment
 from tests.connect_stage import Answer, Context, gateway_event
 from tests.simulation import readings
 from tests.simulation.climate import Climate, Weather, refusal
@@ -138,6 +139,10 @@ class World:
         )
         self._dynamo_client = dynamo_client()
         self.environment = self.dynamo.create_tables() | self._environment(feed_mode, limits)
+        # Written again and again in a world in which nothing happens.
+        self._passing = {
+            self.environment[f"{name}_TABLE"] for name in ("WORKSPACE", "IDEMPOTENCY", "CALENDARS")
+        }
         self._pools: dict[str, list[Process]] = {name: [] for name in TIMEOUTS}
         self._processes = self.chance("processes")
         self._refusal = refusal(self.chance("refusals"))
@@ -187,6 +192,35 @@ class World:
         self.weather.calm()
         self.disturbed_at = self.recall_clock.now()
         self.tell("all is calm")
+
+    def has_changed(self, since: datetime) -> bool:
+        """Whether anybody changed anything that decides something."""
+        written = (
+            moment > since
+            for table, moment in self.dynamo.written.items()
+            if table not in self._passing
+        )
+        asked = (
+            call.method != "GET"
+            for call in self.recall.calls
+            if call.at > since + self._recall_ahead
+        )
+        return any(written) or any(asked)
+
+    def owes(self, *, until: datetime) -> bool:
+        """Whether anybody has left something to do, or will do something by then."""
+        due = self.recall.next_due()
+        if due is not None and due <= until + self._recall_ahead:
+            return True
+        if any(map(_is_unfinished, self.dynamo.look(self.environment["WORKSPACE_TABLE"]).values())):
+            return True
+        late = stored_moment(until)
+        return any(
+            "due" in row or ("wake_at" in row and row["wake_at"]["S"] <= late)
+            for variable, table in self.environment.items()
+            if variable.endswith("_TABLE")
+            for row in self.dynamo.look(table).values()
+        )
 
     def tell(self, sentence: str) -> None:
         """A line of what happened, for whoever replays the seed."""
@@ -539,6 +573,20 @@ def _dispatched(connection: Any, operation: str, params: dict[str, Any]) -> Any:
     """As PynamoDB, but without its signals and its log, to which nobody listens."""
     params.setdefault("ReturnConsumedCapacity", "TOTAL")
     return connection._make_api_call(operation, params)
+
+
+def _is_unfinished(row: Mapping[str, Any]) -> bool:
+    """Of the workspace's rows: an open sweep, rules not gone through yet, somebody to erase."""
+    document = row["document"]["M"]
+    match row["name"]["S"]:
+        case "feed":
+            return "NULL" not in document["open"]
+        case "rules":
+            return "NULL" in document["finished_at"]
+        case "erasures":
+            return bool(document["waiting"]["L"])
+        case _:
+            return False
 
 
 def _in_progress(answered: Answer) -> bool:
