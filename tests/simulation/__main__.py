@@ -16,6 +16,8 @@ from collections import Counter
 
 PROGRESS_SECONDS = 5.0
 SHOWN_MAX = 10
+# What a world keeps for good would be looked through again and again, at 700 as by default.
+GARBAGE_OBJECTS = 10_000
 
 
 def main() -> int:
@@ -77,6 +79,7 @@ def _set_up() -> None:
     play("set-up")
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
 
 
 def _tell(seed: str, violations: tuple[str, ...], *, shown: bool) -> None:

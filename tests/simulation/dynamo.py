@@ -88,6 +88,7 @@ class DynamoWorld:
     tables, also of one refused; what they raise goes through, so a process can die there.
     `index_lag`: how long at most a write stays unseen by index queries; `base_lag`: by reads
     of a table that do not ask for consistency. Both may be changed at any time.
+    `shares_rows`: answers hold the rows themselves, which then nobody may change; else copies.
     `written`: when each table was written to the last time.
     """
 
@@ -98,6 +99,7 @@ class DynamoWorld:
         chance: Random,
         index_lag: timedelta = NO_TIME,
         base_lag: timedelta = NO_TIME,
+        shares_rows: bool = False,
     ) -> None:
         self.clock = clock
         self.index_lag = index_lag
@@ -106,6 +108,7 @@ class DynamoWorld:
         self.before: Callable[[Call], None] = watch
         self.after: Callable[[Call], None] = watch
         self.written: dict[str, datetime] = {}
+        self._own: Callable[[Any], Any] = _as_it_is if shares_rows else _copied
         self._chance = chance
         self._tables: dict[str, _Table] = {}
 
@@ -178,6 +181,8 @@ class DynamoWorld:
         try:
             return self._fulfilled(call, fate, do=lambda: do(self, params))
         except Refusal as refusal:
+            if refusal.item is not None:
+                refusal.item = self._own(refusal.item)
             raise _client_error(client, operation, refusal) from None
 
     def _call(self, operation: str, params: Params) -> Call:
@@ -214,7 +219,7 @@ class DynamoWorld:
         self.after(call)
         if fate is Fate.LOST_AFTER:
             raise ReadTimeoutError(endpoint_url=ENDPOINT)
-        return _enveloped(answer)
+        return _enveloped(self._own(answer))
 
     def _throttled(self) -> Refusal:
         codes = ("ProvisionedThroughputExceededException", "ThrottlingException")
@@ -391,7 +396,7 @@ class DynamoWorld:
 
 
 class Shown(dict[str, Value]):
-    """A row in an answer: its values are the table's own, and nobody may change them.
+    """A row in an answer.
 
     `memo` is for readers who remember what they made of the row; it goes with the row.
     """
@@ -685,6 +690,20 @@ def _size(name: str, item: Item) -> int:
     """Of an attribute with its name, which DynamoDB counts too; nothing of one not there."""
     value = item.get(name)
     return 0 if value is None else len(name.encode()) + settle(value, level=2)
+
+
+def _as_it_is(answer: Any) -> Any:
+    return answer
+
+
+def _copied(answer: Any) -> Any:
+    match answer:
+        case dict():
+            return {name: _copied(value) for name, value in answer.items()}
+        case list():
+            return [_copied(value) for value in answer]
+        case _:
+            return answer
 
 
 def _is_text(value: Value) -> bool:

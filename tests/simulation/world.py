@@ -136,6 +136,7 @@ class World:
             clock=self.clock.now,
             chance=self.chance("indexes"),
             index_lag=timedelta(seconds=climate.index_lag),
+            shares_rows=True,
         )
         self._dynamo_client = dynamo_client()
         self.environment = self.dynamo.create_tables() | self._environment(feed_mode, limits)
