@@ -32,7 +32,7 @@ from shared.entrypoints.queue import answer
 from shared.recall import new_session
 from shared.storage.attributes import stored_moment
 from tests.connect_stage import Answer, Context, gateway_event
-from tests.simulation import readings
+from tests.simulation import readings, shortcuts
 from tests.simulation.climate import Climate, Weather, refusal
 from tests.simulation.cloud import SECRET_ID, Bus, Events, Http, Kms, Secrets, Sqs, aws_failure
 from tests.simulation.dynamo import DynamoWorld
@@ -163,7 +163,7 @@ class World:
             mock.patch.object(BaseClient, "_make_api_call", self._ask_dynamo()),
             # Making a client takes 20 ms, and there are many cold starts.
             mock.patch.object(Connection, "client", dynamo_client()),
-            mock.patch.object(Connection, "dispatch", _dispatched),
+            shortcuts.taken(),
             readings.remembered(),
         ):
             self._tick_on(START)
@@ -568,12 +568,6 @@ class World:
 WEBHOOKS_TAKEN: Final = frozenset(
     {"calendar.sync_events", "calendar.update", "bot.done", "bot.fatal", "bot.joining_call"}
 )
-
-
-def _dispatched(connection: Any, operation: str, params: dict[str, Any]) -> Any:
-    """As PynamoDB, but without its signals and its log, to which nobody listens."""
-    params.setdefault("ReturnConsumedCapacity", "TOTAL")
-    return connection._make_api_call(operation, params)
 
 
 def _is_unfinished(row: Mapping[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -136,13 +135,8 @@ def _text(value: str | bytes) -> str:
 
 def answered(request: requests.PreparedRequest, answer: Response) -> requests.Response:
     """The answer as `requests` hands it to its caller."""
-    raw = HTTPResponse(
-        body=io.BytesIO(answer.body),
-        headers=dict(answer.headers),
-        status=answer.status,
-        preload_content=False,
-    )
+    raw = HTTPResponse(headers=dict(answer.headers), status=answer.status)
     built = _ADAPTER.build_response(request, raw)
-    # Read at once: without a socket nothing is won by waiting, and pools never leak.
-    _ = built.content
+    # Read already: without a socket nothing is won by waiting, and pools never leak.
+    vars(built).update(_content=answer.body, _content_consumed=True)
     return built
