@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -69,6 +70,7 @@ class SecretStore:
             raise TransientError("secrets_unavailable", message) from None
 
 
+@lru_cache(maxsize=1)
 def _read(text: str, *, required: tuple[str, ...]) -> StackSecrets:
     values = _values(text)
     missing = [name for name in required if not values.get(name)]

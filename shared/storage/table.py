@@ -41,8 +41,10 @@ def connect(tables: Tables) -> Connection:
 
     At DEBUG both libraries would log whole rows, with titles and addresses in them.
     """
-    for name in ("botocore", "pynamodb"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    for logger in map(logging.getLogger, ("botocore", "pynamodb")):
+        # To set a level makes all loggers forget what they are enabled for.
+        if logger.level != logging.INFO:
+            logger.setLevel(logging.INFO)
     return Connection(
         region=tables.region,
         host=tables.host,

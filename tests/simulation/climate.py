@@ -51,6 +51,11 @@ class Climate:
     ticks_doubled: float = 0.0
     outages: tuple[Outage, ...] = ()
 
+    def fault(self, system: str) -> float:
+        """The chance that anything befalls a call."""
+        befalls = (each.get(system, 0.0) for each in (self.refused, self.lost, self.unheard))
+        return sum(befalls, self.dies)
+
 
 SYSTEMS: Final = ("dynamodb", "recall", "provider", "sqs", "events", "secrets", "kms")
 
@@ -124,6 +129,8 @@ class Weather:
             self._note(f"{system} stale")
             return Fate.LOST
         draw = self._chance.random()
+        if draw >= climate.fault(system):
+            return Fate.WELL
         for fate, likely in (
             (Fate.DIES_BEFORE, climate.dies / 2),
             (Fate.DIES_AFTER, climate.dies / 2),

@@ -30,17 +30,9 @@ PASSING: Final = frozenset(
 
 def picture(world: World, cast: Cast) -> str | None:
     """None while anything is under way."""
-    recall, core = world.recall, world.recall.core
-    under_way = (
-        cast.pending
-        or world.queue.messages
-        or any(process.busy for pool in world._pools.values() for process in pool)
-        or any(message.state == "pending" for message in recall.webhooks.messages)
-        or any(calendar.sync_due for calendar in recall.calendars.values())
-        or core._news
-    )
-    if under_way:
+    if is_under_way(world, cast):
         return None
+    recall, core = world.recall, world.recall.core
     shown = {
         "rows": _rows(world),
         "calendars": list(map(_calendar, recall.calendars.values())),
@@ -56,6 +48,18 @@ def picture(world: World, cast: Cast) -> str | None:
     ids = re.compile("|".join(map(re.escape, names)) or "(?!)")
     lines = [line for part, lines in shown.items() for line in _lines(part, lines)]
     return "\n".join(sorted(ids.sub(lambda found: names[found[0]], line) for line in lines))
+
+
+def is_under_way(world: World, cast: Cast) -> bool:
+    recall = world.recall
+    return bool(
+        cast.pending
+        or world.queue.messages
+        or any(process.busy for pool in world._pools.values() for process in pool)
+        or any(message.state == "pending" for message in recall.webhooks.messages)
+        or any(calendar.sync_due for calendar in recall.calendars.values())
+        or recall.core._news
+    )
 
 
 def _lines(part: str, content: Any) -> list[str]:

@@ -88,6 +88,8 @@ class DynamoWorld:
     tables, also of one refused; what they raise goes through, so a process can die there.
     `index_lag`: how long at most a write stays unseen by index queries; `base_lag`: by reads
     of a table that do not ask for consistency. Both may be changed at any time.
+    `shares_rows`: answers hold the rows themselves, which then nobody may change; else copies.
+    `written`: when each table was written to the last time.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class DynamoWorld:
         chance: Random,
         index_lag: timedelta = NO_TIME,
         base_lag: timedelta = NO_TIME,
+        shares_rows: bool = False,
     ) -> None:
         self.clock = clock
         self.index_lag = index_lag
@@ -104,6 +107,8 @@ class DynamoWorld:
         self.faults: Callable[[Call], Fate | None] = spare
         self.before: Callable[[Call], None] = watch
         self.after: Callable[[Call], None] = watch
+        self.written: dict[str, datetime] = {}
+        self._own: Callable[[Any], Any] = _as_it_is if shares_rows else _copied
         self._chance = chance
         self._tables: dict[str, _Table] = {}
 
@@ -141,6 +146,10 @@ class DynamoWorld:
         """Copies of all rows by key, as they are and not as some index knows them."""
         return {key: row.copy() for key, row in self._tables[table].truth.rows.items()}
 
+    def look(self, table: str) -> Mapping[str, Item]:
+        """As `rows`, but not to be changed."""
+        return {key: row.item for key, row in self._tables[table].truth.rows.items()}
+
     def expire(self, now: datetime) -> int:
         """Deletes, by chance, rows that are over; 48 hours later surely. Returns how many."""
         over = [
@@ -172,6 +181,8 @@ class DynamoWorld:
         try:
             return self._fulfilled(call, fate, do=lambda: do(self, params))
         except Refusal as refusal:
+            if refusal.item is not None:
+                refusal.item = self._own(refusal.item)
             raise _client_error(client, operation, refusal) from None
 
     def _call(self, operation: str, params: Params) -> Call:
@@ -201,12 +212,14 @@ class DynamoWorld:
             if fate is Fate.LOST_AFTER:
                 raise ReadTimeoutError(endpoint_url=ENDPOINT) from None
             raise
+        if call.writes:
+            self.written[call.table] = self.clock()
         if fate is Fate.UNPROCESSED:
             answer = self._shortened(call, answer)
         self.after(call)
         if fate is Fate.LOST_AFTER:
             raise ReadTimeoutError(endpoint_url=ENDPOINT)
-        return _enveloped(answer)
+        return _enveloped(self._own(answer))
 
     def _throttled(self) -> Refusal:
         codes = ("ProvisionedThroughputExceededException", "ThrottlingException")
@@ -266,7 +279,7 @@ class DynamoWorld:
     def _get(self, params: Params) -> Answer:
         table = self._table(params["TableName"])
         row = self._base(table, params).rows.get(table.key(params["Key"]))
-        return {} if row is None else {"Item": row.copy()}
+        return {} if row is None else {"Item": row.shown()}
 
     def _base(self, table: _Table, params: Params) -> _View:
         return table.truth if params.get("ConsistentRead") else self._seen(table.stale)
@@ -292,7 +305,7 @@ class DynamoWorld:
             if size > BATCH_BYTES_MAX:
                 unread.append({table.schema.hash_key: {"S": key}})
             elif row:
-                items.append(row.copy())
+                items.append(row.shown())
         left = {name: {"Keys": unread}} if unread else {}
         return {"Responses": {name: items}, "UnprocessedKeys": left}
 
@@ -382,20 +395,35 @@ class DynamoWorld:
         return {"TimeToLiveSpecification": wanted}
 
 
-class _Row:
-    """Never changed and never handed out; `copy` is what callers may do with as they like."""
+class Shown(dict[str, Value]):
+    """A row in an answer.
 
-    __slots__ = ("_frozen", "item", "size")
+    `memo` is for readers who remember what they made of the row; it goes with the row.
+    """
+
+    __slots__ = ("memo",)
+
+    def __init__(self, item: Item, memo: dict[Any, Any]) -> None:
+        super().__init__(item)
+        self.memo = memo
+
+
+class _Row:
+    """Never changed."""
+
+    __slots__ = ("_memo", "item", "size")
 
     def __init__(self, item: Item, size: int) -> None:
         self.item = item
         self.size = size
-        self._frozen: bytes | None = None
+        self._memo: dict[Any, Any] = {}
+
+    def shown(self) -> Item:
+        return Shown(self.item, self._memo)
 
     def copy(self) -> Item:
-        if self._frozen is None:
-            self._frozen = marshal.dumps(self.item)
-        item: Item = marshal.loads(self._frozen)
+        """For whoever wants to change it."""
+        item: Item = marshal.loads(marshal.dumps(self.item))
         return item
 
 
@@ -590,7 +618,7 @@ class _Expressions:
         if wanted is None or wanted.holds({} if row is None else row.item, self.values):
             return
         tell = self._params.get("ReturnValuesOnConditionCheckFailure", "NONE")
-        item = row.copy() if row is not None and tell == "ALL_OLD" else None
+        item = row.shown() if row is not None and tell == "ALL_OLD" else None
         raise Refusal(FAILED, "The conditional request failed", item=item)
 
     def page(self, view: _View, value: str, *, wanted: Condition | None = None) -> Answer:
@@ -612,7 +640,7 @@ class _Expressions:
             looked += 1
             size += row.size
             if matching is None or matching.holds(row.item, self.values):
-                found.append(row.copy())
+                found.append(row.shown())
             # As AWS: also where nothing follows.
             if looked == limit or size >= PAGE_BYTES_MAX:
                 answer = {"LastEvaluatedKey": view.start_at(row)}
@@ -664,6 +692,20 @@ def _size(name: str, item: Item) -> int:
     return 0 if value is None else len(name.encode()) + settle(value, level=2)
 
 
+def _as_it_is(answer: Any) -> Any:
+    return answer
+
+
+def _copied(answer: Any) -> Any:
+    match answer:
+        case dict():
+            return {name: _copied(value) for name, value in answer.items()}
+        case list():
+            return [_copied(value) for value in answer]
+        case _:
+            return answer
+
+
 def _is_text(value: Value) -> bool:
     return list(value) == ["S"] and isinstance(value["S"], str)
 
@@ -706,9 +748,9 @@ def _returned(params: Params, *, before: _Row | None, after: _Row | None = None)
         case "NONE":
             return {}
         case "ALL_OLD":
-            return {} if before is None else {"Attributes": before.copy()}
+            return {} if before is None else {"Attributes": before.shown()}
         case "ALL_NEW" if after is not None:
-            return {"Attributes": after.copy()}
+            return {"Attributes": after.shown()}
         case other:
             raise NotImplementedError(f"to return {other}")
 

@@ -12,7 +12,7 @@ from greenlet import getcurrent, greenlet
 
 from infra.local.emulators.clock import VirtualClock
 
-EVENTS_MAX = 2_000_000
+TURNS_MAX = 2_000_000
 WALL_STEP = timedelta(milliseconds=500)
 
 
@@ -27,6 +27,10 @@ class Hub:
         self._agenda: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._main = getcurrent()
+        self._until = clock.now()
+        self._turns = 0
+        self._wall: time_machine.Traveller | None = None
+        self._shown = clock.now()
 
     def at(self, moment: datetime, do: Callable[[], object]) -> None:
         heapq.heappush(self._agenda, (moment, next(self._numbers), do))
@@ -43,8 +47,13 @@ class Hub:
         me = getcurrent()
         if me is self._main:
             raise RuntimeError("only a task can sleep")
-        self.after(seconds, me.switch)
-        self._main.switch()
+        moment = self.clock.now() + timedelta(seconds=seconds)
+        if moment > self._until or (self._agenda and self._agenda[0][0] <= moment):
+            self.at(moment, me.switch)
+            self._main.switch()
+        else:
+            # Nobody else has a turn before.
+            self._pass_to(moment)
 
     def wait_for(self, is_so: Callable[[], bool], *, seconds: float, step: float = 1.0) -> bool:
         """Sleep until something is so, at most so long; answers whether it is."""
@@ -56,17 +65,20 @@ class Hub:
 
     def run(self, until: datetime) -> None:
         """Let everything happen that is due by then; libraries see the same time on the wall."""
-        with time_machine.travel(self.clock.now(), tick=False) as wall:
-            shown = self.clock.now()
-            for _ in range(EVENTS_MAX):
-                if not self._agenda or self._agenda[0][0] > until:
-                    self.clock.advance_to(until)
-                    return
+        self._until, self._turns, self._shown = until, 0, self.clock.now()
+        with time_machine.travel(self._shown, tick=False) as self._wall:
+            while self._agenda and self._agenda[0][0] <= until:
                 moment, _, do = heapq.heappop(self._agenda)
-                now = self.clock.advance_to(moment)
-                # Moving the wall's clock is dear, and nobody looks at it more closely.
-                if now - shown >= WALL_STEP:
-                    wall.move_to(now)
-                    shown = now
+                self._pass_to(moment)
                 do()
-        raise AssertionError("the world does not come to rest")
+        self.clock.advance_to(until)
+
+    def _pass_to(self, moment: datetime) -> None:
+        self._turns += 1
+        if self._turns > TURNS_MAX:
+            raise AssertionError("the world does not come to rest")
+        now = self.clock.advance_to(moment)
+        # Nobody looks at the wall's clock more closely.
+        if self._wall is not None and now - self._shown >= WALL_STEP:
+            self._wall.shift(now - self._shown)
+            self._shown = now

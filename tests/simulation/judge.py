@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
 from infra.local.emulators.recall.records import Bot, Event
+from tests.simulation.crash_peace import is_under_way
 from tests.simulation.oracle import (
     BotFact,
     CalendarFact,
@@ -18,10 +22,11 @@ from tests.simulation.oracle import (
     at_rest,
 )
 from tests.simulation.people import LINKS, OUTSIDERS, Cast, Person
-from tests.simulation.world import World
+from tests.simulation.world import START, World
 
 LOOK_SECONDS: Final = 10.0
 DELETED: Final = "deleted_at_recall"
+LONG_AGO: Final = {"updated_at": START.isoformat()}
 
 
 class Judge:
@@ -62,6 +67,17 @@ class Judge:
             world.never(f"{len(world.queue.dead)} dead letters")
         self._budgets()
         self._calendars()
+
+    def is_content(self, *, since: datetime, until: datetime) -> bool:
+        """All is right without any grace, as it was at `since`, and nothing is due by `until`."""
+        world = self._world
+        if is_under_way(world, self._cast) or world.queue.dead:
+            return False
+        if world.has_changed(since) or world.owes(until=until):
+            return False
+        facts = self.facts()
+        copies = tuple(replace(each, shown={**each.shown, **LONG_AGO}) for each in facts.copies)
+        return not at_rest(replace(facts, copies=copies, disturbed_at=START))
 
     def _budgets(self) -> None:
         """7: whatever Recall turned away for its rate was ours to know before."""
@@ -197,6 +213,11 @@ def _tenant(metadata: Mapping[str, str]) -> str:
 
 
 def _copy(event: Event) -> CopyFact:
-    return CopyFact(
-        event_id=event.id, calendar_id=event.calendar_id, shown=json.loads(event.shown())
-    )
+    return CopyFact(event_id=event.id, calendar_id=event.calendar_id, shown=_read(event.shown()))
+
+
+@lru_cache(maxsize=1_000)
+def _read(shown: bytes) -> Mapping[str, Any]:
+    """The same until the event changes, and nobody who judges changes it."""
+    event: Mapping[str, Any] = json.loads(shown)
+    return event

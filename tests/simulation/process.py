@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from greenlet import getcurrent
 
@@ -15,7 +14,7 @@ from tests.simulation.hub import Hub
 
 T = TypeVar("T")
 
-FREEZE_SECONDS: Final = 60.0
+FREEZE: Final = timedelta(minutes=1)
 
 
 class Killed(BaseException):
@@ -36,8 +35,7 @@ class Fate(Enum):
     DIES_AFTER = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Io:
+class Io(NamedTuple):
     """One call over the wire: `system` is dynamodb, recall, provider, sqs, events, ..."""
 
     function: str
@@ -106,17 +104,23 @@ class Process:
         failure: Callable[[Fate], T],
     ) -> T:
         """One call to the world outside; `failure` raises, or answers, what is not well."""
-        self._die_if(not self.alive)
+        if not self.alive:
+            raise self._death()
         io = self._io(system, operation)
         self._hub.sleep(self._weather.latency(io))
-        self._die_if(self.seconds_left() <= 0)
-        fate = self._weather.fate(io)
-        self._die_if(fate is Fate.DIES_BEFORE)
-        if fate in {Fate.REFUSED, Fate.LOST}:
-            return failure(fate)
-        answer = effect()
-        self._die_if(fate is Fate.DIES_AFTER)
-        return failure(fate) if fate is Fate.UNHEARD else answer
+        if self._deadline is None or self._deadline <= self._hub.clock.now():
+            raise self._death()
+        match self._weather.fate(io):
+            case Fate.WELL:
+                return effect()
+            case Fate.UNHEARD:
+                effect()
+                return failure(Fate.UNHEARD)
+            case Fate.REFUSED | Fate.LOST as fate:
+                return failure(fate)
+            case Fate.DIES_AFTER:
+                effect()
+        raise self._death()
 
     def _io(self, system: str, operation: str) -> Io:
         self.calls += 1
@@ -127,13 +131,12 @@ class Process:
             number=self.calls,
             system=system,
             operation=operation,
-            stale=last is not None and (now - last).total_seconds() > FREEZE_SECONDS,
+            stale=last is not None and now - last > FREEZE,
         )
 
-    def _die_if(self, dies: bool) -> None:
-        if dies:
-            self.alive = False
-            raise Killed
+    def _death(self) -> Killed:
+        self.alive = False
+        return Killed()
 
 
 def process_of_task() -> Process | None:

@@ -30,7 +30,9 @@ from infra.local.emulators.recall.webhooks import Delivery
 from shared.domain.message import Tick, encode
 from shared.entrypoints.queue import answer
 from shared.recall import new_session
+from shared.storage.attributes import stored_moment
 from tests.connect_stage import Answer, Context, gateway_event
+from tests.simulation import readings, shortcuts
 from tests.simulation.climate import Climate, Weather, refusal
 from tests.simulation.cloud import SECRET_ID, Bus, Events, Http, Kms, Secrets, Sqs, aws_failure
 from tests.simulation.dynamo import DynamoWorld
@@ -134,9 +136,14 @@ class World:
             clock=self.clock.now,
             chance=self.chance("indexes"),
             index_lag=timedelta(seconds=climate.index_lag),
+            shares_rows=True,
         )
         self._dynamo_client = dynamo_client()
         self.environment = self.dynamo.create_tables() | self._environment(feed_mode, limits)
+        # Written again and again in a world in which nothing happens.
+        self._passing = {
+            self.environment[f"{name}_TABLE"] for name in ("WORKSPACE", "IDEMPOTENCY", "CALENDARS")
+        }
         self._pools: dict[str, list[Process]] = {name: [] for name in TIMEOUTS}
         self._processes = self.chance("processes")
         self._refusal = refusal(self.chance("refusals"))
@@ -156,6 +163,8 @@ class World:
             mock.patch.object(BaseClient, "_make_api_call", self._ask_dynamo()),
             # Making a client takes 20 ms, and there are many cold starts.
             mock.patch.object(Connection, "client", dynamo_client()),
+            shortcuts.taken(),
+            readings.remembered(),
         ):
             self._tick_on(START)
             for task, seconds in TASKS.items():
@@ -184,6 +193,35 @@ class World:
         self.weather.calm()
         self.disturbed_at = self.recall_clock.now()
         self.tell("all is calm")
+
+    def has_changed(self, since: datetime) -> bool:
+        """Whether anybody changed anything that decides something."""
+        written = (
+            moment > since
+            for table, moment in self.dynamo.written.items()
+            if table not in self._passing
+        )
+        asked = (
+            call.method != "GET"
+            for call in self.recall.calls
+            if call.at > since + self._recall_ahead
+        )
+        return any(written) or any(asked)
+
+    def owes(self, *, until: datetime) -> bool:
+        """Whether anybody has left something to do, or will do something by then."""
+        due = self.recall.next_due()
+        if due is not None and due <= until + self._recall_ahead:
+            return True
+        if any(map(_is_unfinished, self.dynamo.look(self.environment["WORKSPACE_TABLE"]).values())):
+            return True
+        late = stored_moment(until)
+        return any(
+            "due" in row or ("wake_at" in row and row["wake_at"]["S"] <= late)
+            for variable, table in self.environment.items()
+            if variable.endswith("_TABLE")
+            for row in self.dynamo.look(table).values()
+        )
 
     def tell(self, sentence: str) -> None:
         """A line of what happened, for whoever replays the seed."""
@@ -530,6 +568,20 @@ class World:
 WEBHOOKS_TAKEN: Final = frozenset(
     {"calendar.sync_events", "calendar.update", "bot.done", "bot.fatal", "bot.joining_call"}
 )
+
+
+def _is_unfinished(row: Mapping[str, Any]) -> bool:
+    """Of the workspace's rows: an open sweep, rules not gone through yet, somebody to erase."""
+    document = row["document"]["M"]
+    match row["name"]["S"]:
+        case "feed":
+            return "NULL" not in document["open"]
+        case "rules":
+            return "NULL" in document["finished_at"]
+        case "erasures":
+            return bool(document["waiting"]["L"])
+        case _:
+            return False
 
 
 def _in_progress(answered: Answer) -> bool:

@@ -30,7 +30,8 @@ class VirtualClock:
 
     def advance_to(self, moment: datetime) -> datetime:
         """Move forward to `moment`; a moment that is past already changes nothing."""
-        self._now = max(self._now, moment.astimezone(UTC))
+        if moment > self._now:
+            self._now = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
         return self._now
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,6 +61,9 @@ Handle = Callable[[Request], Response]
 Faults = Callable[[Request], Fault | None]
 _Cert = bytes | str | tuple[bytes | str, bytes | str] | None
 _Timeout = float | tuple[float, float] | tuple[float, None] | None
+
+
+_ADAPTER = HTTPAdapter()
 
 
 class WorldAdapter(BaseAdapter):
@@ -133,13 +135,8 @@ def _text(value: str | bytes) -> str:
 
 def answered(request: requests.PreparedRequest, answer: Response) -> requests.Response:
     """The answer as `requests` hands it to its caller."""
-    raw = HTTPResponse(
-        body=io.BytesIO(answer.body),
-        headers=dict(answer.headers),
-        status=answer.status,
-        preload_content=False,
-    )
-    built = HTTPAdapter().build_response(request, raw)
-    # Read at once: without a socket nothing is won by waiting, and pools never leak.
-    _ = built.content
+    raw = HTTPResponse(headers=dict(answer.headers), status=answer.status)
+    built = _ADAPTER.build_response(request, raw)
+    # Read already: without a socket nothing is won by waiting, and pools never leak.
+    vars(built).update(_content=answer.body, _content_consumed=True)
     return built
