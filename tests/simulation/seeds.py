@@ -17,7 +17,8 @@ from tests.simulation.monitors import Monitors
 from tests.simulation.people import Cast
 from tests.simulation.world import GOOGLE, OUTLOOK, START, World
 
-FAULTS_SECONDS: Final = 720.0
+# How long people act while things fail, at least and at most.
+FAULTS_SECONDS: Final = (240.0, 720.0)
 # Six minutes of grace for copies that move apart, and a tick to notice that it is over.
 CALM_SECONDS: Final = 540.0
 # By then the reconciler has made its round and the tick after it has come; then every minute.
@@ -62,9 +63,11 @@ class Outcome:
 class Shape:
     """How Recall is set up, and how much goes on.
 
-    Events in a page, calls a minute, seconds at most until a change shows.
+    For how long people act while things fail, events in a page, calls a minute, seconds at most
+    until a change shows.
     """
 
+    seconds: float
     page_size: int
     limits: dict[str, int] | None
     commit: float
@@ -75,6 +78,7 @@ def _shape(chance: Random) -> Shape:
     page_size = chance.choice([100, 100, 100, 2])
     limits = chance.choice([None, None, None, None, TIGHT])
     return Shape(
+        seconds=chance.uniform(*FAULTS_SECONDS),
         # Many small pages would eat up a small limit.
         page_size=page_size if limits is None else 100,
         limits=limits,
@@ -86,11 +90,10 @@ def _shape(chance: Random) -> Shape:
 def play(seed: int | str) -> Outcome:
     """From START on: people act while things fail, then all is calm, then it must be right."""
     chance = Random(f"{seed}/setting")
-    end = START + timedelta(seconds=FAULTS_SECONDS)
-    climate = drawn(chance, start=START, end=end)
+    shape = _shape(Random(f"{seed}/shape"))
+    climate = drawn(chance, start=START, end=START + timedelta(seconds=shape.seconds))
     switches = _switches(chance, unordered=climate.webhooks_unordered)
     feed_mode = chance.choice(["workspace"] * 5 + ["calendar"])
-    shape = _shape(Random(f"{seed}/shape"))
     if shape.limits is not None:
         # A call that travels for seconds arrives in a minute that nobody reckoned with.
         climate = replace(climate, slow=0.0)
@@ -108,10 +111,10 @@ def play(seed: int | str) -> Outcome:
         cast = Cast(world, world.chance("people"))
         judge = Judge(world, cast)
         _people(cast, chance)
-        _acts(cast, chance)
+        _acts(cast, chance, until=shape.seconds)
         if shape.crowded:
-            _crowd(cast, world.chance("crowd"))
-        world.run(FAULTS_SECONDS)
+            _crowd(cast, world.chance("crowd"), until=shape.seconds)
+        world.run(shape.seconds)
         world.calm()
         world.run(SETTLE_SECONDS)
         _redrive(world)
@@ -160,9 +163,9 @@ def _people(cast: Cast, chance: Random) -> None:
         cast.at(chance.uniform(0, 60), partial(cast.connect, person))
 
 
-def _acts(cast: Cast, chance: Random) -> None:
+def _acts(cast: Cast, chance: Random, *, until: float) -> None:
     for _ in range(chance.randint(1, 5)):
-        cast.at(chance.uniform(0, 400), cast.invite)
+        cast.at(chance.uniform(0, until / 2), cast.invite)
     person: Callable[[], Any] = lambda: chance.choice(cast.people)  # noqa: E731
     usual = [cast.edit, cast.edit, cast.edit, cast.invite, cast.override, cast.rule]
     rare: list[Callable[[], object]] = [
@@ -176,16 +179,16 @@ def _acts(cast: Cast, chance: Random) -> None:
     ]
     for _ in range(chance.randint(2, 8)):
         acts = rare if chance.random() < 0.2 else usual
-        cast.at(chance.uniform(60, FAULTS_SECONDS), chance.choice(acts))
+        cast.at(chance.uniform(60, until), chance.choice(acts))
 
 
-def _crowd(cast: Cast, chance: Random) -> None:
+def _crowd(cast: Cast, chance: Random, *, until: float) -> None:
     """Many more meetings, and something about them all the time."""
     for _ in range(chance.randint(5, 10)):
-        cast.at(chance.uniform(0, 400), cast.invite)
+        cast.at(chance.uniform(0, until / 2), cast.invite)
     for _ in range(chance.randint(10, 25)):
         act = chance.choice([cast.edit, cast.edit, cast.override, cast.rule, cast.opt_out])
-        cast.at(chance.uniform(60, FAULTS_SECONDS), act)
+        cast.at(chance.uniform(60, until), act)
 
 
 @cache
