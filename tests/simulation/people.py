@@ -14,6 +14,7 @@ from typing import Any, Final
 from functions.oauth import app as oauth_app
 from infra.local.emulators.providers import answer_consent
 from infra.local.emulators.recall.accounts import Account
+from shared.errors import CallerError
 from shared.flows.meetings import Moment, existing_meeting, opt_out_occurrence
 from tests.connect_stage import Answer, gateway_event
 from tests.simulation.process import Killed
@@ -358,9 +359,14 @@ class Cast:
             at = Moment(now=process.now(), unique=self.world.random_text(8))
             opt_out_occurrence(doors, meeting, opted_out=True, at=at)
 
-        if self._still_known(calendar_id, event_id):
-            self.opted_out.add(event_id)
+        if event_id in self.opted_out or not self._still_known(calendar_id, event_id):
+            return
+        self.opted_out.add(event_id)
+        try:
             self.world.in_api(say)
+        except CallerError:
+            self.opted_out.discard(event_id)  # gone meanwhile
+        else:
             self.world.tell(f"{event_id[:8]} is opted out of")
 
     def _known_meeting(self) -> tuple[str, str] | None:

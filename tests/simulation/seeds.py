@@ -104,6 +104,8 @@ def play(seed: int | str) -> Outcome:
         feed_mode=feed_mode,
         limits=shape.limits,
         timings=Timings(commit=shape.commit),
+        # What only the reconciler mends, it mends in the calm.
+        round_at=shape.seconds + SETTLE_SECONDS,
     )
     by_calendar = feed_mode == "calendar" or switches.unfiltered_list_refused
     monitors = Monitors(world, by_calendar=by_calendar)

@@ -29,6 +29,7 @@ from infra.local.emulators.recall.switches import Switches, Timings
 from infra.local.emulators.recall.webhooks import Delivery
 from shared.domain.message import Tick, encode
 from shared.entrypoints.queue import answer
+from shared.errors import CallerError, RollcallError
 from shared.recall import new_session
 from shared.storage.attributes import stored_moment
 from tests.connect_stage import Answer, Context, gateway_event
@@ -89,7 +90,8 @@ class RingingQueue(VirtualQueue):
 class World:
     """One deployment under one climate; everything in it follows from `seed`.
 
-    `violations` collects, as it happens, whatever must never be.
+    `violations` collects, as it happens, whatever must never be. `round_at`: after how many
+    seconds the reconciler compares the calendars for the first time.
     """
 
     def __init__(
@@ -101,8 +103,10 @@ class World:
         feed_mode: str = "workspace",
         limits: Mapping[str, int] | None = None,
         timings: Timings | None = None,
+        round_at: float = TASKS["calendars"],
     ) -> None:
         self.seed = seed
+        self._rounds_at = {**TASKS, "calendars": round_at}
         self.violations: list[str] = []
         self.story: list[str] = []
         self.disturbed_at: datetime | None = None
@@ -167,7 +171,7 @@ class World:
             readings.remembered(),
         ):
             self._tick_on(START)
-            for task, seconds in TASKS.items():
+            for task, seconds in self._rounds_at.items():
                 self.hub.after(seconds, partial(self._wake_reconciler, task))
             yield self
 
@@ -402,7 +406,7 @@ class World:
             return process.serve(lambda: process.service.perform(task))
         except Killed:
             return None
-        except scheduler_app.RollcallError as error:
+        except RollcallError as error:
             self.tell(f"reconciler: {task} failed with {error.code}")
             return None
 
@@ -484,12 +488,17 @@ class World:
         raise AssertionError(f"{method} {path} was never answered")
 
     def in_api(self, work: Callable[[Any, Process], Any]) -> Any:
-        """Something inside the API's function for which there is no route, until it is done."""
+        """Something inside the API's function for which there is no route, until it is done.
+
+        CallerError where it is refused.
+        """
         for _ in range(TRIES_MAX):
             process = self.process("calendars")
             try:
                 return process.serve(partial(work, process.service[0], process))
-            except (Killed, scheduler_app.RollcallError):
+            except CallerError:
+                raise
+            except (Killed, RollcallError):
                 self.hub.sleep(BACK_SECONDS)
         raise AssertionError("the API never did it")
 
