@@ -42,7 +42,7 @@ class Clause:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Condition:
     """`joints` are the words between the clauses; `names` and `values` the placeholders used."""
 

@@ -25,7 +25,7 @@ CALM_SECONDS: Final = 540.0
 ROUND_SECONDS: Final = 90.0
 LOOK_SECONDS: Final = 60.0
 # Of the worlds that are at rest before: these go on to the end all the same.
-WHOLE: Final = 0.1
+WHOLE: Final = 0.05
 SETTLE_SECONDS: Final = 120.0
 SWITCHED: Final = 0.08
 # Calls a minute, where every single one counts.
@@ -145,9 +145,9 @@ def _come_to_rest(world: World, cast: Cast, judge: Judge) -> None:
         return
     world.run(ROUND_SECONDS)
     while (now := world.clock.now()) < end:
-        world.run(min(LOOK_SECONDS, (end - now).total_seconds()))
-        if judge.is_content(since=now, until=end):
+        if judge.is_content(since=now - timedelta(seconds=LOOK_SECONDS), until=end):
             return
+        world.run(min(LOOK_SECONDS, (end - now).total_seconds()))
 
 
 def _redrive(world: World) -> bool:

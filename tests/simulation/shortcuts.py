@@ -13,6 +13,8 @@ from unittest import mock
 from aws_lambda_powertools.event_handler import depends
 from pynamodb.connection import Connection
 
+from shared.storage import table
+
 REMEMBERS_PROTOCOLS: Final = (3, 12)
 
 
@@ -20,6 +22,7 @@ REMEMBERS_PROTOCOLS: Final = (3, 12)
 def taken() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(Connection, "dispatch", _dispatched))
+        stack.enter_context(mock.patch.object(table, "_meta_table", cache(table._meta_table)))
         for module in (typing, depends):
             stack.enter_context(mock.patch.object(module, "get_type_hints", _hints))
         if sys.version_info < REMEMBERS_PROTOCOLS:

@@ -200,17 +200,14 @@ class World:
 
     def has_changed(self, since: datetime) -> bool:
         """Whether anybody changed anything that decides something."""
-        written = (
-            moment > since
-            for table, moment in self.dynamo.written.items()
-            if table not in self._passing
-        )
+        tables = {name for key, name in self.environment.items() if key.endswith("_TABLE")}
+        written = map(self.dynamo.written, tables - self._passing)
         asked = (
             call.method != "GET"
             for call in self.recall.calls
             if call.at > since + self._recall_ahead
         )
-        return any(written) or any(asked)
+        return any(moment and moment > since for moment in written) or any(asked)
 
     def owes(self, *, until: datetime) -> bool:
         """Whether anybody has left something to do, or will do something by then."""

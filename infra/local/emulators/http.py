@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import assert_never
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3 import HTTPResponse
+from requests.utils import get_encoding_from_headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +61,6 @@ Handle = Callable[[Request], Response]
 Faults = Callable[[Request], Fault | None]
 _Cert = bytes | str | tuple[bytes | str, bytes | str] | None
 _Timeout = float | tuple[float, float] | tuple[float, None] | None
-
-
-_ADAPTER = HTTPAdapter()
 
 
 class WorldAdapter(BaseAdapter):
@@ -135,8 +132,11 @@ def _text(value: str | bytes) -> str:
 
 def answered(request: requests.PreparedRequest, answer: Response) -> requests.Response:
     """The answer as `requests` hands it to its caller."""
-    raw = HTTPResponse(headers=dict(answer.headers), status=answer.status)
-    built = _ADAPTER.build_response(request, raw)
+    built = requests.Response()
+    built.status_code = answer.status
+    built.headers = CaseInsensitiveDict(answer.headers)
+    built.encoding = get_encoding_from_headers(built.headers)
+    built.url, built.request = request.url or "", request
     # Read already: without a socket nothing is won by waiting, and pools never leak.
     vars(built).update(_content=answer.body, _content_consumed=True)
     return built
