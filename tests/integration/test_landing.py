@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from infra.local.emulators.http import Fault, FaultKind
+from infra.local.emulators.http import Fault, FaultKind, Response
 from tests.connect_stage import ADA, GOOGLE, Stage, open_stage
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -159,3 +159,21 @@ def test_metadata_holds_no_calendar_that_went_at_recall(stage):
 def test_recall_is_told_the_account_before_its_first_sync(stage):
     calendar_id = stage.connect().json["calendar_id"]
     assert stage.recall.core.calendars[calendar_id].oauth_email == ADA
+
+
+def test_an_account_that_recall_refused_is_tried_under_a_key_of_its_own(stage):
+    refused: set[str] = set()
+    answer = Response(status=400, body=b'{"code":"invalid_request_data"}')
+
+    def refuse(request):
+        """Recall repeats its answer to a key."""
+        key = request.headers.get("Idempotency-Key", "")
+        if refused and key not in refused:
+            return None
+        refused.add(key)
+        return Fault(kind=FaultKind.ANSWER, answer=answer)
+
+    stage.recall_adapter.faults = refuse
+    assert stage.connect().json["code"] == "recall_refused"
+    assert stage.connect().status == 201
+    assert len(refused) == 1
