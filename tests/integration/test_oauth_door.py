@@ -230,6 +230,13 @@ def test_an_id_token_for_somebody_else_is_no_evidence(stage):
     assert stage.door.account_of(held).email == "eve@acme.example"
 
 
+@pytest.mark.parametrize("length", range(1, 13))
+def test_an_id_token_of_any_length_is_read(stage, length):
+    claims = {"iss": stage.world.issuer, "aud": "client-1", "email": "a" * length + "@b"}
+    stage.answer_token_with(200, {"access_token": "unknown", "id_token": unsigned(claims)})
+    assert stage.door.account_of(Secret("any")).email == claims["email"]
+
+
 @pytest.mark.parametrize("id_token", ["", "a.b", "a.!.c", "a.bnVsbA.c", "ä.ö.ü", 7, "a.W10.c"])
 def test_a_broken_id_token_leaves_the_account_open(stage, id_token):
     stage.answer_token_with(200, {"access_token": "unknown", "id_token": id_token})
@@ -368,9 +375,10 @@ def test_the_longest_answer_is_64_kib(stage):
     body = b'{"access_token": "a"}'
     stage.answer_token_with(200, body.ljust(64 * 1024))
     assert stage.exchange("code-1").access_token.reveal() == "a"
-    stage.answer_token_with(200, body.ljust(64 * 1024 + 1))
-    error = refusal(TransientError, lambda: stage.exchange("code-1"))
-    assert error.code == "oauth_answer_malformed"
+    for longer in (body.ljust(64 * 1024 + 1), body.rjust(70_000)):
+        stage.answer_token_with(200, longer)
+        error = refusal(TransientError, lambda: stage.exchange("code-1"))
+        assert error.code == "oauth_answer_malformed"
 
 
 def test_a_failure_that_says_nothing_may_have_spent_the_code(stage):

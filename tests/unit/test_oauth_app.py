@@ -242,14 +242,29 @@ def test_unconfirmed_sessions_are_the_operator_s_choice(text, allowed):
     assert allowed is service.connect.allow_unconfirmed
 
 
-def test_the_deployed_function_keeps_its_limits_and_the_time_of_the_world(monkeypatch):
+@pytest.fixture
+def _deployed(monkeypatch):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     app.service.cache_clear()
-    try:
-        service = app.service()
-    finally:
-        app.service.cache_clear()
+    yield
+    app.service.cache_clear()
+
+
+@pytest.mark.usefixtures("_deployed")
+def test_the_deployed_function_answers():
+    event = {"routeKey": LINK, "pathParameters": {"token": "t"}}
+    answer = app.handler(event | {"headers": {"sec-purpose": "prefetch"}}, None)
+    assert (503, "prefetched" in answer["body"]) == (answer["statusCode"], True)
+
+
+def test_the_link_of_a_page_does_not_show():
+    assert "token-1" not in repr(app.About(session=None, token="token-1"))
+
+
+@pytest.mark.usefixtures("_deployed")
+def test_the_deployed_function_keeps_its_limits_and_the_time_of_the_world():
+    service = app.service()
     config = service.connect.calendar.queue._client.meta.config
     limits = (AWS_LIMITS.connect_timeout, AWS_LIMITS.read_timeout)
     assert limits == (config.connect_timeout, config.read_timeout)

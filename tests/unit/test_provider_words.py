@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.calendar import Platform
 from shared.errors import CallerError, PermanentError, RollcallError, TransientError
-from shared.providers import answer_from, google, microsoft
+from shared.providers import answer_from, google, granted_calendar, microsoft
 from shared.providers.clients import providers_of
 from shared.providers.refusal import Answer, is_token, raise_refusal
 
@@ -169,3 +169,28 @@ def test_an_answer_says_only_what_can_be_borne():
     assert answer.text("long")
     assert [None] * 3 == [answer.text(name) for name in ("longer", "none", "missing")]
     assert "x" not in repr(answer).partition("(")[2]
+
+
+@pytest.mark.parametrize(
+    ("make", "root", "scopes"),
+    [
+        (
+            google,
+            "https://www.googleapis.com/auth/",
+            ("calendar.events.readonly", "calendar.readonly", "calendar.events", "calendar"),
+        ),
+        (
+            microsoft,
+            "https://graph.microsoft.com/",
+            (
+                "Calendars.Read",
+                "Calendars.ReadWrite",
+                "Calendars.Read.Shared",
+                "Calendars.ReadWrite.Shared",
+            ),
+        ),
+    ],
+)
+def test_each_scope_that_recall_takes_is_enough(make, root, scopes):
+    for scope in scopes:
+        assert granted_calendar(make(), f"openid {root}{scope}"), scope
