@@ -439,18 +439,54 @@ CONSOLE: Final = {
         "A new OAuth client secret reaches every calendar while the old one still works."
     ),
     "secrets.running": "Under way",
+    "secrets.stalled": "Stopped",
     "secrets.finished": "Finished",
+    "secrets.step.starting": "Writing it into the stack's secret, for new calendars",
+    "secrets.step.calendars": "Giving it to one calendar after the other",
+    "secrets.step.waiting": "Waiting until no running function has the old one",
+    "secrets.step.second_look": "Looking for calendars that still got the old one",
+    "secrets.step.connections": "Waiting until Recall has reconnected all of them",
+    "secrets.now": "Now",
+    "secrets.given": "Have the new secret",
+    "secrets.given.of": "{given} of {total} calendars",
+    "secrets.connected": "Connected with it",
     "secrets.began": "Began",
+    "secrets.moved": "Last sign of life",
+    "secrets.old": "The old secret",
+    "secrets.old.needed": "Still needed: do not remove it at the provider.",
+    "secrets.old.until": "A running function may use it until",
+    "secrets.old.gone": "Nobody needs it any more: remove it at the provider.",
     "secrets.ended": "Ended",
-    "secrets.done": "Calendars looked at",
     "secrets.failed": "Refused by Recall",
+    "secrets.lost": "Not connected again",
+    "secrets.more": "and {count} more",
+    "secrets.stalled.next": (
+        "The command has been silent for twenty minutes. Repeat it with the same secret; it goes "
+        "on where it stopped."
+    ),
+    "secrets.lost.next": "Repeat the command with the same secret to try these again.",
     "secrets.never": "No secret was rotated yet",
+    "secrets.never.help": "While a rotation runs, its progress shows here.",
     "secrets.how": "How to rotate",
     "secrets.how.1": (
-        "Create a second secret at the provider, then run the command; it asks for the secret, "
-        "proves it with one calendar, and goes on where it stopped when repeated:"
+        "Create a second secret at the provider, then run the command at a shell; it asks for the "
+        "secret, proves it with one calendar, and goes on where it stopped when repeated:"
     ),
-    "secrets.how.2": "Remove the old secret at the provider only when this page says “Finished”.",
+    "secrets.how.2": (
+        "It cannot be started here: no function of the stack may write the stack's secret. "
+        "Remove the old secret at the provider only when this page says “Finished”. "
+        "GET /v1/rotations tells the same."
+    ),
+    "secrets.webhooks": "Webhook signatures",
+    "secrets.webhooks.none": "No secret is set, so every delivery is refused.",
+    "secrets.webhooks.one": "Deliveries signed with the one secret of the stack are taken.",
+    "secrets.webhooks.some": (
+        "Deliveries signed with any of {count} secrets are taken. Take the old one out of "
+        "recall_webhook_secret once Recall signs with the new."
+    ),
+    "secrets.live": (
+        "This page renews itself every five seconds; without JavaScript, load it again."
+    ),
     "erase.title": "Erase an entity",
     "erase.lead": "For a person who asks to be forgotten. Choose the entity, then see what goes.",
     "erase.look": "Show",

@@ -557,6 +557,7 @@ def _look_around(stage: WatchedStage, path: str) -> None:
         ("/v1/calendars", {"status": "connected"}),
         (f"{path}/meetings", None),
         ("/v1/status", None),
+        ("/v1/rotations", None),
     ):
         assert stage.call("GET", route, query=query).status == 200
     assert stage.call("GET", "/v1/drift").status == 404

@@ -17,6 +17,7 @@ from moto import mock_aws
 from functions.console import app
 from shared.domain.calendar import Calendar, CalendarStatus, Platform
 from shared.domain.message import WorkDue, encode
+from shared.domain.rotation import Step, Walk
 from shared.domain.rules import Choice
 from shared.domain.secret import Secret
 from shared.domain.series import series_of
@@ -607,25 +608,67 @@ def test_drift_is_shown_with_its_report(stack: Stack, console: Console) -> None:
     assert "healed" in body
 
 
+GOOGLE_WALK = Walk(fingerprint="never shown", started_at=START, moved_at=START)
+
+
+def rotation(stack: Stack, console: Console, **facts: Any) -> str:
+    """What the page says of a rotation that has come so far."""
+    report = replace(GOOGLE_WALK, **facts).report()
+    stack.stores.workspace.put_report("rotation#google_calendar#walk", report)
+    body = str(console.get("/console/secrets").body)
+    assert "never shown" not in body
+    return words(body)
+
+
 def test_a_rotation_is_followed(stack: Stack, console: Console) -> None:
     assert "No secret was rotated yet" in console.get("/console/secrets").body
-    stack.stores.workspace.put_report(
-        "rotation#google_calendar#walk",
-        {
-            "fingerprint": "never shown",
-            "started_at": "2027-03-01T08:00:00Z",
-            "written_at": None,
-            "position": "c",
-            "done": 41,
-            "failed": {"x": "recall_refused"},
-            "finished_at": None,
-        },
-    )
-    body = console.get("/console/secrets").body
+    until = START + timedelta(minutes=6)
+    walking = {"total": 50, "done": 42, "failed": {"cal-x": "recall_refused"}}
 
-    assert "Under way" in body
-    assert "41" in words(body)
-    assert "never shown" not in body
+    told = rotation(stack, console, **walking, step=Step.CALENDARS, stale_until=until)
+    assert "Under way" in told
+    assert "41 of 50 calendars" in told
+    assert "Giving it to one calendar after the other" in told
+    assert "Still needed" in told
+    assert "may use it until Mon 1 Mar 09:06 UTC" in told
+    assert "cal-x recall_refused" in told
+
+    told = rotation(stack, console, total=50, done=50, connected=48, step=Step.CONNECTIONS)
+    assert "Connected with it 48" in told
+
+    told = rotation(stack, console, total=50, done=50, lost={"cal-y": "still connecting"})
+    assert "Repeat the command" in told
+    assert "cal-y still connecting" in told
+
+    told = rotation(stack, console, total=50, done=50, connected=50, finished_at=START)
+    assert "Finished" in told
+    assert "Nobody needs it any more" in told
+
+
+def test_a_rotation_that_stopped_says_so(stack: Stack, console: Console) -> None:
+    told = rotation(stack, console, moved_at=START - timedelta(minutes=19), total=3, done=1)
+    assert "Under way" in told
+    told = rotation(stack, console, moved_at=START - timedelta(minutes=21), total=3, done=1)
+    assert "Stopped" in told
+    assert "silent for twenty minutes" in told
+
+
+def test_a_rotation_begun_before_there_were_steps_is_shown(stack: Stack, console: Console) -> None:
+    report = {
+        "fingerprint": "f",
+        "started_at": "2027-03-01T08:00:00Z",
+        "written_at": None,
+        "position": "c",
+        "done": 41,
+        "failed": {},
+        "finished_at": None,
+    }
+    stack.stores.workspace.put_report("rotation#google_calendar#walk", report)
+
+    told = words(console.get("/console/secrets").body)
+
+    assert "Have the new secret 41" in told
+    assert "Stopped" in told
 
 
 @pytest.mark.parametrize("title", [HOSTILE, "   ", "", "</title><h1>", "{{ 7 * 7 }}", "\u202e"])
