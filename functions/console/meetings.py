@@ -124,4 +124,5 @@ def timeline(meeting: Meeting) -> Iterator[Step]:
         yield Step(at=bot.recording_at, text=words("recording", bot.recording))
     if bot.missed is not None:
         missed_at = bot.state_at or meeting.event.start
-        yield Step(at=missed_at, text=words("missed", bot.missed), detail=bot.missed_detail)
+        words_of_it = text("step.missed", why=words("missed", bot.missed))
+        yield Step(at=missed_at, text=words_of_it, detail=bot.missed_detail)

@@ -281,6 +281,31 @@ def test_several_meetings_behind_a_link_are_listed(stack: Stack, console: Consol
     assert len(asked) <= REQUESTS_MAX
 
 
+def test_no_page_says_will_join_of_what_is_over(stack: Stack, console: Console) -> None:
+    calendar_id, event_id = add(stack)
+    other = meeting(calendar_id, "e2")
+    later = replace(other.event, meeting_url=MEET, start=START + timedelta(days=1))
+    stack.stores.meetings.save(replace(other, event=replace(later, end=START + timedelta(days=2))))
+    stack.run(4.5 * 3600, ticks=True)
+    console.sign_in()
+    row = stack.stores.meetings.get(event_id)
+    lists = (
+        f"/console/calendars/{calendar_id}",
+        f"/console/find?q={quote(MEET, safe='')}",
+        f"/console/copies?key={quote(row.meeting_key, safe='')}",
+        f"/console/meetings/{event_id}",
+    )
+    for page in lists:
+        body = console.get(page).body
+        lines = [each for each in re.findall(r"<li.*?</li>", body, re.DOTALL) if event_id in each]
+        told = words(lines[0] if lines else body)
+
+        assert "Joined" in told, page
+        assert "Done" in told, page
+        assert "Will join" not in told, page
+        assert "Won't join" not in told, page
+
+
 def test_a_meeting_says_will_join_and_why(stack: Stack, console: Console) -> None:
     calendar_id, event_id = add(stack)
     for page in (f"/console/calendars/{calendar_id}", f"/console/meetings/{event_id}"):

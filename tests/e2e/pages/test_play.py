@@ -95,7 +95,7 @@ def test_the_clock_jumps_over_a_meeting(page: Page, stage: Stage) -> None:
     assert abs(row.assignment.state_at - row.event.end) < timedelta(minutes=1)
     sign_in(page, stage)
     page.goto(f"{stage.url}/console/meetings/{row.event.event_id}")
-    expect(page.get_by_role("heading", level=2).first).to_contain_text("over")
+    expect(page.get_by_role("heading", level=2).first).to_have_text("Joined.")
     expect(page.get_by_role("button", name="Off")).to_have_count(0)
 
 
