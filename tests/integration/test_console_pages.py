@@ -532,6 +532,21 @@ def test_copies_of_one_meeting_lose_one_bot(stack: Stack, console: Console) -> N
     assert "+0 bots, -1, 0 changed, 0 unchanged." in words(preview.body)
 
 
+def test_copies_say_whose_bot_serves_them(stack: Stack, console: Console) -> None:
+    invited = {"start": START + timedelta(hours=3), "link": MEET, "attendees": ["c@d.example"]}
+    stack.recall.account(GOOGLE, "ada@acme.example").add_event("All", organizer="x@y.z", **invited)
+    stack.recall.account(GOOGLE, "bob@acme.example").add_event("All", **invited)
+    calendars = [stack.connect(f"{each}@acme.example", entity_id=each) for each in ("ada", "bob")]
+    stack.run(30)
+    (row,) = stack.stores.meetings.of_calendar(calendars[0]).items
+    answer, asked = console.counted(f"/console/copies?key={quote(row.meeting_key, safe='')}")
+
+    assert "The bot is that of bob@acme.example" in words(answer.body)
+    assert "bob@acme.example · brings the bot" in words(answer.body)
+    assert "ada@acme.example · brings the bot" not in words(answer.body)
+    assert len(asked) <= REQUESTS_MAX
+
+
 def test_rules_that_somebody_changed_meanwhile_are_not_overwritten(
     stack: Stack, console: Console
 ) -> None:
