@@ -61,7 +61,8 @@ def clock(when: datetime) -> Markup:
 
 
 def day(when: datetime) -> Markup:
-    return _time(when, when.astimezone(UTC).strftime("%A, %-d %B"), show="day")
+    """A UTC day, which says so where no script groups by the viewer's."""
+    return _time(when, when.astimezone(UTC).strftime("%A, %-d %B UTC"), show="day")
 
 
 def clock_in(when: datetime, zone: str | None) -> Markup:
