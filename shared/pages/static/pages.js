@@ -50,7 +50,7 @@ function ownDays(root) {
 function refresh(main) {
   const seconds = Number(main.dataset.refresh);
   if (!seconds) return;
-  setInterval(async () => {
+  const timer = setInterval(async () => {
     const busy = document.hidden || main.querySelector(":focus, dialog[open], details[open]");
     if (busy) return;
     try {
@@ -61,6 +61,7 @@ function refresh(main) {
       if (!fresh) return;
       ownDays(fresh);
       localTimes(fresh);
+      if (!fresh.dataset.refresh) clearInterval(timer);
       main.replaceChildren(...fresh.childNodes);
     } catch {
       // Offline for a moment; the next turn tries again.
