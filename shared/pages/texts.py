@@ -231,15 +231,17 @@ CONSOLE: Final = {
     "chart.should": "Should have joined",
     "chart.joined": "Joined",
     "find.title": "Why no bot?",
-    "find.label": "Meeting link, event, bot or calendar id, or entity",
+    "find.label": "Meeting link, event, bot or calendar id, e-mail of an account, or entity",
     "find.placeholder": "https://meet.google.com/… or an id",
     "find.button": "Look up",
     "find.nothing": "Nothing found",
     "find.nothing.help": (
         "Ids are found as Recall writes them, links when a meeting of today or later is held "
-        "there, entities by “entity” or “tenant / entity”. An event that Recall has not listed "
+        "there, accounts by their whole e-mail address, entities by “entity” or “tenant / "
+        "entity”. An event that Recall has not listed "
         "yet is not known here either: resync its calendar."
     ),
+    "find.accounts": "Calendars of this account",
     "find.found": "Meetings behind this link",
     "find.found.lead": "{count} copies of meetings, from a day ago on.",
     "calendars.title": "Calendars",

@@ -124,6 +124,7 @@ def operators_look_around(watch: Watch) -> None:
         (f"/console/meetings/{row.event.event_id}", 200),
         (f"/console/copies?key={quote(row.meeting_key or '', safe='')}", 200),
         (f"/console/find?q={quote(MEET, safe='')}", 303),
+        ("/console/find?q=somebody@elsewhere.example", 404),
         (f"/console/bots/{row.assignment.bot_id}", 303),
         ("/console/rules/versions", 200),
         ("/console/repair", 200),

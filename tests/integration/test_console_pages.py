@@ -25,6 +25,7 @@ from tests.console import ConsoleBrowser, bury, let_in, offer_google
 from tests.infra.watch import BEFORE_EACH_REQUEST
 from tests.integration.test_calendars_api import meeting
 from tests.stack import GOOGLE, START, Stack
+from tests.unit.core_values import calendar
 
 READER = Secret("rk_only_reads_0123456789abcdefghijklmnopqrstu")
 MEET = "https://meet.google.com/qkr-wzpn-abt"
@@ -267,6 +268,32 @@ def test_what_is_not_found_is_said(console: Console, unknown: str) -> None:
 
     assert 404 == answer.status
     assert "Nothing found" in answer.body
+
+
+def test_a_calendar_is_found_by_its_address(stack: Stack, console: Console) -> None:
+    calendar_id, _ = add(stack)
+    answer, asked = console.counted("/console/find?q=Owner@Acme.example")
+    assert f"/console/calendars/{calendar_id}" == answer.location
+    assert len(asked) <= REQUESTS_MAX
+
+    stack.stores.calendars.add(calendar(calendar_id="other", email="OWNER@acme.example"))
+    answer, asked = console.counted("/console/find?q=owner@acme.example")
+    assert 2 == answer.body.count("@acme.example</bdi>")
+    assert len(asked) <= REQUESTS_MAX
+
+    answer, asked = console.counted("/console/find?q=nobody@acme.example")
+    assert 404 == answer.status
+    assert len(asked) <= REQUESTS_MAX
+
+
+def test_an_address_that_changes_is_found_anew(stack: Stack) -> None:
+    store, changed = stack.stores.calendars, {"updated_at": START}
+    store.add(calendar(calendar_id="c"))
+    for email in ("new@acme.example", None):
+        store.change("c", email=email, **changed)
+        assert [] == store.of_email("owner@acme.example", limit=5)
+    store.change("c", email="x" * 5_000, **changed)
+    assert ["c"] == store.of_email("X" * 5_000, limit=5)
 
 
 def test_several_meetings_behind_a_link_are_listed(stack: Stack, console: Console) -> None:
