@@ -20,13 +20,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from infra.stack import StackSecret
 from shared.domain.calendar import CalendarStatus, Platform
-from shared.domain.moment import moment_text
+from shared.domain.rotation import Step, Walk, rotation_name
 from shared.domain.secret import Secret
 from shared.errors import PermanentError, TransientError
 from shared.recall import CalendarClient, CalendarClientPage, NotFound, RecallClient, Refused
@@ -106,46 +106,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
-    """How far the walk has come: a report in the Workspace table.
-
-    `fingerprint` stands for the secret and cannot be turned back into it. All calendars up to
-    the id `position` have been given the secret, `failed` (id to error code) excepted.
-    """
-
-    fingerprint: str
-    started_at: datetime
-    written_at: datetime | None = None
-    position: str = ""
-    done: int = 0
-    failed: Mapping[str, str] = field(default_factory=dict)
-    finished_at: datetime | None = None
-
-    @classmethod
-    def from_report(cls, report: Mapping[str, Any]) -> Self:
-        return cls(
-            fingerprint=report["fingerprint"],
-            started_at=datetime.fromisoformat(report["started_at"]),
-            written_at=_moment(report["written_at"]),
-            position=report["position"],
-            done=report["done"],
-            failed=report["failed"],
-            finished_at=_moment(report["finished_at"]),
-        )
-
-    def report(self) -> dict[str, Any]:
-        return {
-            "fingerprint": self.fingerprint,
-            "started_at": moment_text(self.started_at),
-            "written_at": _text(self.written_at),
-            "position": self.position,
-            "done": self.done,
-            "failed": dict(self.failed),
-            "finished_at": _text(self.finished_at),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """All calendars of the platform at one look."""
 
@@ -188,11 +148,14 @@ class Rotation:
             walk = self._start(seen)
         walk = self._written(walk)
         walk = self._walked(walk, seen)
-        self._look_again(walk)
-        outcome = self._outcome(self._settled(), walk=walk)
+        walk = self._looked_again(walk)
+        walk, settled = self._settled(walk)
+        outcome = self._outcome(settled, walk=walk)
+        lost = {each.calendar_id: each.reason for each in (*outcome.lost, *outcome.unsettled)}
+        # An incomplete walk stays open: a repeat tries and reads the same calendars again.
+        ended = self._doors.clock() if outcome.complete else None
+        self._saved(walk, lost=lost, finished_at=ended)
         if outcome.complete:
-            # An incomplete walk stays open: a repeat tries and reads the same calendars again.
-            self._save(replace(walk, finished_at=self._doors.clock()))
             self._put(self._name("tried"), {"calendars": []})
         return outcome
 
@@ -260,8 +223,7 @@ class Rotation:
         ]
         self._put(self._name("before"), {"disconnected": cut_off[:NOTED_MAX]})
         walk = Walk(fingerprint=self._fingerprint, started_at=self._doors.clock())
-        self._save(walk)
-        return walk
+        return self._saved(walk, total=len(seen.ours))
 
     def _written(self, walk: Walk) -> Walk:
         """The stack's secret before the walk: else a calendar born meanwhile would be missed."""
@@ -275,14 +237,15 @@ class Rotation:
             self._doors.display.say("New calendars connect with the new secret from now on.")
         elif walk.written_at is not None:
             return walk
-        walk = replace(walk, written_at=self._doors.clock())
-        self._save(walk)
-        return walk
+        written_at = self._doors.clock()
+        stale_until = written_at + timedelta(seconds=STALE_SECONDS)
+        return self._saved(walk, written_at=written_at, stale_until=stale_until)
 
     def _walked(self, walk: Walk, seen: _Seen) -> Walk:
         left = [each for each in seen.ours if each.calendar.calendar_id > walk.position]
         display = self._doors.display
         display.begin("secrets", total=len(seen.ours), done=len(seen.ours) - len(left))
+        walk = self._saved(walk, step=Step.CALENDARS, total=len(seen.ours))
         refusals = 0
         for each in left:
             calendar_id = each.calendar.calendar_id
@@ -290,19 +253,20 @@ class Rotation:
             refused = None if has_it else self._offer(calendar_id)
             refusals = refusals + 1 if refused else 0
             failed = {**walk.failed, calendar_id: refused} if refused else walk.failed
-            walk = replace(walk, position=calendar_id, done=walk.done + 1, failed=failed)
             # After the call: a crash in between gives one calendar the same secret twice.
-            self._save(walk)
+            walk = self._saved(walk, position=calendar_id, done=walk.done + 1, failed=failed)
             display.advance()
             if refusals >= REFUSALS_MAX:
                 raise _refused_often(refused)
         return walk
 
-    def _look_again(self, walk: Walk) -> None:
+    def _looked_again(self, walk: Walk) -> Walk:
         """Functions keep a secret for minutes: what they did with the old one is put right."""
         written_at = walk.written_at or walk.started_at
         ends = written_at + timedelta(seconds=STALE_SECONDS)
+        walk = self._saved(walk, step=Step.WAITING, stale_until=ends)
         self._wait_until(ends, why="until no running function has the old secret")
+        walk = self._saved(walk, step=Step.SECOND_LOOK)
         seen = self._look()
         before = self._cut_off_before()
         late = [
@@ -315,6 +279,7 @@ class Rotation:
         for each in late:
             self._offer(each.calendar.calendar_id)
             self._doors.display.advance()
+        return walk
 
     def _offer(self, calendar_id: str) -> str | None:
         """None when Recall took the secret or has the calendar no longer, else the error's code."""
@@ -334,11 +299,12 @@ class Rotation:
 
     # After: what became of the calendars.
 
-    def _settled(self) -> _Seen:
+    def _settled(self, walk: Walk) -> tuple[Walk, _Seen]:
         """Read again, whole pages at a time, until none is connecting or patience ends."""
         ends = self._doors.clock() + timedelta(seconds=SETTLE_SECONDS_MAX)
         seen = self._look()
         connecting = _connecting(seen)
+        walk = self._saved(walk, step=Step.CONNECTIONS, connected=_connected(seen))
         self._doors.display.begin(
             "connections", total=len(seen.ours), done=len(seen.ours) - connecting
         )
@@ -348,13 +314,14 @@ class Rotation:
             for _ in range(connecting - _connecting(seen)):
                 self._doors.display.advance()
             connecting = _connecting(seen)
-        return seen
+            walk = self._saved(walk, connected=_connected(seen))
+        return walk, seen
 
     def _outcome(self, seen: _Seen, *, walk: Walk) -> Outcome:
         before = self._cut_off_before()
         cut_off = [_lost(each) for each in seen.ours if _is(each, CalendarStatus.DISCONNECTED)]
         return Outcome(
-            connected=sum(_is(each, CalendarStatus.CONNECTED) for each in seen.ours),
+            connected=_connected(seen),
             patched=self._patched,
             others=seen.others,
             lost=tuple(each for each in cut_off if each.calendar_id not in before),
@@ -423,8 +390,11 @@ class Rotation:
         what = f"rotation\0{self._platform.value}\0{self._client_id}\0{self._secret.reveal()}"
         return hmac.new(key.encode(), what.encode(), hashlib.sha256).hexdigest()
 
-    def _save(self, walk: Walk) -> None:
+    def _saved(self, walk: Walk, **changes: Any) -> Walk:  # noqa: ANN401  fields of Walk
+        """Stored with what changed: the console and a repeat go by it."""
+        walk = replace(walk, **changes, moved_at=self._doors.clock())
         self._put(self._name(), walk.report())
+        return walk
 
     def _put(self, name: str, report: dict[str, Any]) -> None:
         self._patiently(lambda: self._doors.workspace.put_report(name, report))
@@ -433,7 +403,7 @@ class Rotation:
         return self._patiently(lambda: self._doors.workspace.report(name))
 
     def _name(self, part: str = "walk") -> str:
-        return f"rotation#{self._platform.value}#{part}"
+        return rotation_name(self._platform, part)
 
     def _patiently(self, call: Callable[[], Value]) -> Value:
         """Waits out whatever time heals, for a quarter of an hour at most."""
@@ -487,6 +457,10 @@ def _connecting(seen: _Seen) -> int:
     return sum(_is(each, CalendarStatus.CONNECTING) for each in seen.ours)
 
 
+def _connected(seen: _Seen) -> int:
+    return sum(_is(each, CalendarStatus.CONNECTED) for each in seen.ours)
+
+
 def _is(each: CalendarClient, status: CalendarStatus) -> bool:
     return each.calendar.status is status
 
@@ -510,11 +484,3 @@ def _refused_often(code: str | None) -> PermanentError:
         "command to go on."
     )
     return PermanentError("recall_refused", message)
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment_text(moment)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -78,10 +78,14 @@ class OverrideBody(Body):
 
 
 class PageLinkBody(Body):
-    """`embed`: the page may stand in a frame of the origins that the stack names."""
+    """`embed`: the page may stand in a frame of the origins that the stack names.
+
+    `connect`: from the page further accounts may be connected.
+    """
 
     expires_in_minutes: Annotated[int, Field(ge=5, le=PAGE_LINK_MINUTES_MAX)] = 24 * 60
     embed: bool = False
+    connect: bool = False
 
 
 class OptOutLinkBody(Body):

@@ -40,6 +40,7 @@ def add_entity_routes(app: APIGatewayHttpResolver, service: Service) -> None:
             issued_at=_moment(times["issued_at"]),
             expires_at=_moment(times["expires_at"]),
             embed=body.embed,
+            connect=body.connect,
         )
         token = own_page_token(link, link_secret=service.secrets.get().link_secret)
         url = f"{service.public_url}/my/{token.reveal()}"

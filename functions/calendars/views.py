@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.domain.calendar import Calendar
+from shared.domain.calendar import Calendar, Platform
 from shared.domain.coverage import DAY, WEEK, Coverage, coverage_between
 from shared.domain.feed import Feed
 from shared.domain.meeting import Assignment, Meeting
 from shared.domain.moment import moment_text
 from shared.domain.redecision import Redecision
+from shared.domain.rotation import Walk
 from shared.flows.dead_letters import ShownLetter
 from shared.flows.meetings import ShownMeeting
 from shared.flows.preview import Preview
@@ -140,6 +141,27 @@ def redecision_view(job: Redecision | None) -> Json | None:
         "meetings_changed": job.meetings_changed,
         "finished_at": None if job.finished_at is None else moment_text(job.finished_at),
     }
+
+
+def rotation_view(platform: Platform, walk: Walk) -> Json:
+    """How far a client secret's rotation has come; nothing of the secret."""
+    return {
+        "platform": platform.value,
+        "step": walk.step.value,
+        "calendars": walk.total,
+        "given": walk.given,
+        "connected": walk.connected,
+        "failed": dict(walk.failed),
+        "lost": dict(walk.lost),
+        "started_at": moment_text(walk.started_at),
+        "moved_at": _moment_text(walk.moved_at),
+        "stale_until": _moment_text(walk.stale_until),
+        "finished_at": _moment_text(walk.finished_at),
+    }
+
+
+def _moment_text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment_text(moment)
 
 
 def _bot_view(assignment: Assignment | None) -> Json | None:

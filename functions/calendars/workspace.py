@@ -1,4 +1,4 @@
-"""Routes about the workspace as a whole: status and drift."""
+"""Routes about the workspace as a whole: status, drift, and how a secret's rotation fares."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import datetime
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from functions.calendars.service import Service
-from functions.calendars.views import Json, coverage_view, feed_view, redecision_view
+from functions.calendars.views import Json, coverage_view, feed_view, redecision_view, rotation_view
 from shared.domain.calendar import CalendarStatus
+from shared.domain.rotation import WALKS, walks_from
 from shared.entrypoints.http import reply
 from shared.errors import CallerError
 from shared.flows.coverage import COVERAGE
@@ -44,6 +45,18 @@ def add_workspace_routes(app: APIGatewayHttpResolver, service: Service) -> None:
             raise CallerError("no_audit_yet", "No audit has finished yet.", status=404)
         coverage = coverage_view(workspace.report(COVERAGE), now=service.clock())
         return reply(200, {**report, "coverage": coverage})
+
+    @app.get("/v1/rotations")
+    def _rotations() -> Response[str]:
+        items = [
+            rotation_view(*each) for each in walks_from(_reports(service.stores.workspace)).items()
+        ]
+        return reply(200, {"items": items})
+
+
+def _reports(workspace: WorkspaceStore) -> dict[str, Json]:
+    found = {name: workspace.report(name) for name in WALKS}
+    return {name: report for name, report in found.items() if report is not None}
 
 
 def _budget(workspace: WorkspaceStore, limits: Mapping[str, int], *, now: datetime) -> Json:

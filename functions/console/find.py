@@ -35,6 +35,8 @@ def _find(visit: Visit) -> Answer:
         return _by_link(visit, wanted)
     if _ID.fullmatch(wanted):
         return _by_id(visit, wanted.lower())
+    if "@" in wanted and (found := _of_email(visit, wanted)):
+        return found
     return _by_entity(visit, wanted)
 
 
@@ -76,6 +78,16 @@ def _by_link(visit: Visit, link: str) -> Answer:
         meetings=found,
         now=now,
     )
+
+
+def _of_email(visit: Visit, email: str) -> Answer | None:
+    """The calendars of an account, whosever they are; None without any."""
+    store = visit.service.stores.calendars
+    found = store.of_email(email, limit=FOUND_MAX)
+    if len(found) == 1:
+        return see_other(f"/console/calendars/{found[0]}")
+    calendars = store.get_many(found) if found else {}
+    return visit.page("accounts.html", here="calendars", calendars=calendars) if found else None
 
 
 def _by_entity(visit: Visit, wanted: str) -> Answer:

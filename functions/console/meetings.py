@@ -9,9 +9,11 @@ from typing import Final
 
 from functions.console.service import Service
 from functions.console.session import Visit, changed_by, seen_by
+from shared.domain.event import Event
 from shared.domain.meeting import Meeting, Override
 from shared.domain.rules import Choice
 from shared.domain.series import UNSAID, series_of
+from shared.domain.vote import bringers_of
 from shared.errors import CallerError
 from shared.flows.meetings import (
     existing_meeting,
@@ -72,13 +74,27 @@ def _show(visit: Visit) -> Answer:
 
 
 def _copies(visit: Visit) -> Answer:
-    """All copies of one meeting with their votes."""
+    """All copies of one meeting with their votes, and whose bot serves them."""
     service = visit.service
     meeting_key = (visit.request.asked("key") or "")[:KEY_LENGTH_MAX]
     meetings = service.stores.meetings.of_key(meeting_key, limit=COPIES_MAX)
     if not meetings:
         raise meeting_not_found()
-    return visit.page("copies.html", here="calendars", meetings=meetings, now=service.clock())
+    return visit.page(
+        "copies.html",
+        here="calendars",
+        meetings=meetings,
+        bringers=bringers_of(meetings),
+        holder=_holder,
+        now=service.clock(),
+    )
+
+
+def _holder(event: Event) -> str | None:
+    """Whose copy it is, by its own guest list: the calendars would cost another request."""
+    if event.owner_is_organizer and event.organizer_email:
+        return event.organizer_email
+    return next((each.email for each in event.attendees if each.is_owner), None)
 
 
 def _override(visit: Visit) -> Answer:
@@ -124,4 +140,5 @@ def timeline(meeting: Meeting) -> Iterator[Step]:
         yield Step(at=bot.recording_at, text=words("recording", bot.recording))
     if bot.missed is not None:
         missed_at = bot.state_at or meeting.event.start
-        yield Step(at=missed_at, text=words("missed", bot.missed), detail=bot.missed_detail)
+        words_of_it = text("step.missed", why=words("missed", bot.missed))
+        yield Step(at=missed_at, text=words_of_it, detail=bot.missed_detail)

@@ -10,7 +10,7 @@ from typing import Final
 
 from functions.console.link import Holder, back, changed_by, holder_of, own_page, seen_by, told_well
 from functions.console.service import Service
-from shared.domain.calendar import Calendar, CalendarStatus
+from shared.domain.calendar import Calendar, CalendarStatus, Platform
 from shared.domain.hours import local_time
 from shared.domain.link import SESSION_ID
 from shared.domain.meeting import Override
@@ -53,6 +53,9 @@ def add_own_pages(routes: Routes, service: Service) -> None:
     routes.post("/my/{token}/override")(
         changed_by(service, lambda _, holder, form: _override(service, holder, form=form))
     )
+    routes.post("/my/{token}/connect")(
+        changed_by(service, lambda _, holder, form: _connect(service, holder, form=form))
+    )
     routes.post("/my/{token}/reconnect")(
         changed_by(service, lambda _, holder, form: _reconnect(service, holder, form=form))
     )
@@ -74,6 +77,7 @@ def _meetings(service: Service, holder: Holder, *, request: Request) -> Answer:
         zone=zone,
         days=_days(page, zone),
         cursor=request.asked("cursor") or "",
+        offered=service.clients.offered() if holder.link.connect else (),
         done=_known(request.asked("done"), "own.done"),
         problem=_known(request.asked("problem"), "refused"),
     )
@@ -144,25 +148,48 @@ def _disconnect(service: Service, holder: Holder, *, form: dict[str, str]) -> An
     return back(holder, done="disconnected")
 
 
+def _connect(service: Service, holder: Holder, *, form: dict[str, str]) -> Answer:
+    """Another account of the entity's, if the link was made for that."""
+    link, platform = holder.link, form.get("platform")
+    # Read for its mark: an entity that was erased connects nothing.
+    service.own_pages().rules(link)
+    if not link.connect:
+        raise CallerError("connect_not_offered", text("own.connect.refused"), status=403)
+    if platform not in service.clients.offered():
+        raise CallerError("form_invalid", text("own.form_stale"))
+    wanted = ConnectRequest(
+        tenant_id=link.tenant_id,
+        entity_id=link.entity_id,
+        platform=Platform(platform),
+        return_url=_home(service),
+    )
+    return _to_consent(service, holder, wanted=wanted)
+
+
 def _reconnect(service: Service, holder: Holder, *, form: dict[str, str]) -> Answer:
-    """A connect session whose consent this page completes, in this browser and no other."""
     calendar = service.own_pages().calendar(holder.link, form.get("calendar", ""))
     _check_reconnectable(calendar)
+    wanted = ConnectRequest(
+        tenant_id=calendar.tenant_id,
+        entity_id=calendar.entity_id,
+        platform=calendar.platform,
+        return_url=_home(service),
+        metadata=calendar.metadata,
+        calendar_id=calendar.calendar_id,
+    )
+    return _to_consent(service, holder, wanted=wanted)
+
+
+def _home(service: Service) -> str:
+    """Without the token, for this address is stored."""
+    return f"{service.public_url}/my/{RETURN}"
+
+
+def _to_consent(service: Service, holder: Holder, *, wanted: ConnectRequest) -> Answer:
+    """A connect session whose consent this page completes, in this browser and no other."""
     # The stack's list of addresses is for hosts; this one is our own.
     doors = replace(service.connect_doors(), return_urls=())
-    session = connect.start(
-        doors,
-        ConnectRequest(
-            tenant_id=calendar.tenant_id,
-            entity_id=calendar.entity_id,
-            platform=calendar.platform,
-            # Without the token, for this address is stored.
-            return_url=f"{service.public_url}/my/{RETURN}",
-            metadata=calendar.metadata,
-            calendar_id=calendar.calendar_id,
-        ),
-        now=service.clock(),
-    )
+    session = connect.start(doors, wanted, now=service.clock())
     told = connect.connect_url(doors.browser, session.session_id)
     cookie = _cookie(service, f"{session.session_id}~{holder.token.reveal()}")
     return see_other(f"{told}/about", cookies=(cookie,))
@@ -190,20 +217,24 @@ def _completed(service: Service, request: Request) -> Answer:
     holder = holder_of(service, request.with_given({"token": token}))
     # Read for its mark: an entity erased meanwhile gets no calendar back.
     service.own_pages().rules(holder.link)
-    problem = request.asked("error") or _completion_problem(service, request, session_id=session_id)
-    done = None if problem else "reconnected"
+    done, problem = None, request.asked("error")
+    if problem is None:
+        done, problem = _completion(service, request, session_id=session_id)
     answer = back(holder, done=done, problem=problem)
     gone = _cookie(service, "", seconds=0)
     return Answer(status=answer.status, headers=answer.headers, cookies=(gone,))
 
 
-def _completion_problem(service: Service, request: Request, *, session_id: str) -> str | None:
-    code = Secret(request.asked("completion_code") or "")
+def _completion(
+    service: Service, request: Request, *, session_id: str
+) -> tuple[str | None, str | None]:
+    """What was done, or the code of what was the matter."""
+    code, doors = Secret(request.asked("completion_code") or ""), service.connect_doors()
     try:
-        connect.complete(service.connect_doors(), session_id, code=code, now=service.clock())
+        landed = connect.complete(doors, session_id, code=code, now=service.clock())
     except CallerError as error:
-        return error.code
-    return None
+        return None, error.code
+    return "connected" if landed.created else "reconnected", None
 
 
 def _cookie_name(service: Service) -> str:

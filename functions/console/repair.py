@@ -8,7 +8,7 @@ from typing import Final
 from functions.console.calendars import read_cursor
 from functions.console.service import Service
 from functions.console.session import Visit, changed_by, seen_by
-from shared.domain.calendar import Platform
+from shared.domain.rotation import WALKS, walks_from
 from shared.flows.dead_letters import discard, redrive, shown_letters
 from shared.flows.reconcile import AUDIT, DRIFT
 from shared.flows.replay import SetAside, replay_all, set_aside
@@ -81,20 +81,14 @@ def _drift(visit: Visit) -> Answer:
 
 def _secrets(visit: Visit) -> Answer:
     """How far a rotation has come, platform by platform; the command itself runs at a shell."""
-    names = {platform: f"rotation#{platform.value}#walk" for platform in Platform}
-    documents = visit.service.stores.workspace.documents(names.values())
-    walks = [
-        {
-            "platform": platform.value,
-            "started_at": _moment(walk["started_at"]),
-            "finished_at": _moment(walk["finished_at"]),
-            "done": int(walk["done"]),
-            "failed": len(walk["failed"]),
-        }
-        for platform, name in names.items()
-        if (walk := documents.get(name)) is not None
-    ]
-    return visit.page("secrets.html", here="secrets", walks=walks)
+    service = visit.service
+    return visit.page(
+        "secrets.html",
+        here="secrets",
+        walks=walks_from(service.stores.workspace.documents(WALKS)),
+        webhook_secrets=len(service.secrets.get().webhook_secrets),
+        now=service.clock(),
+    )
 
 
 def _moment(stored: str | None) -> datetime | None:

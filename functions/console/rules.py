@@ -100,6 +100,7 @@ def _preview(visit: Visit) -> Answer:
         version=sent.version,
         preview=found,
         next_change=None if found is None else _next_change(found),
+        now=visit.service.clock(),
         listed_max=LISTED_MAX,
     )
 

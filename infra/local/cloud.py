@@ -17,6 +17,7 @@ from botocore.handlers import BUILTIN_HANDLERS
 from moto import mock_aws
 from moto.core.models import botocore_stubber, responses_mock
 
+from infra.local.emulators.clock import Clock
 from infra.local.moto_queues import quick_queues
 from infra.local.moto_tables import quick_tables
 from infra.local.template import REGION, Queue, Stack, Table
@@ -67,9 +68,14 @@ class Meter:
 
 
 @contextmanager
-def emulated_cloud(stack: Stack, *, secret: Mapping[str, str], meter: Meter) -> Iterator[None]:
-    """AWS for as long as the context is open, with the template's resources in it."""
-    with _throwaway_credentials(), _quick_moto(), _listening(meter):
+def emulated_cloud(
+    stack: Stack, *, secret: Mapping[str, str], meter: Meter, clock: Clock | None = None
+) -> Iterator[None]:
+    """AWS for as long as the context is open, with the template's resources in it.
+
+    `clock`: what queues go by, else the clock on the wall.
+    """
+    with _throwaway_credentials(), _quick_moto(clock), _listening(meter):
         _create(stack, secret)
         yield
 
@@ -120,8 +126,8 @@ def _moto() -> Iterator[None]:
 
 
 @contextmanager
-def _quick_moto() -> Iterator[None]:
-    with _moto(), quick_queues(), quick_tables():
+def _quick_moto(clock: Clock | None) -> Iterator[None]:
+    with _moto(), quick_queues(clock), quick_tables():
         yield
 
 

@@ -12,8 +12,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+import standardwebhooks.webhooks
 
 from infra.local.cloud import EventTap, Meter, client, emulated_cloud
+from infra.local.emulators.clock import JumpingClock, datetime_by
 from infra.local.gateway import Gateway, Server
 from infra.local.index_page import index_page
 from infra.local.intrinsics import TemplateError, load
@@ -40,7 +44,8 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 class LocalHost:
     """A running stack and the handles by which the story plays with it.
 
-    `crashes`: what Lambda would have logged of invocations that raised or ran out of time.
+    `time` is what everything here goes by, `clock` what fires the schedules. `crashes`: what
+    Lambda would have logged of invocations that raised or ran out of time.
     """
 
     url: str
@@ -51,6 +56,7 @@ class LocalHost:
     lambdas: Lambdas
     meter: Meter
     events: EventTap
+    time: JumpingClock
     clock: ScheduleClock
     crashes: list[str]
     tick_seconds: float
@@ -64,13 +70,15 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
         cleanup.callback(server.stop)
         url = f"http://127.0.0.1:{server.port}"
         public_url = settings.public_url or url
-        outside = open_outside(settings, loopback_url=url, public_url=public_url)
+        now = JumpingClock()
+        outside = open_outside(settings, loopback_url=url, public_url=public_url, clock=now)
         stack = _stack(settings, outside, public_url=public_url)
         meter = Meter()
-        cleanup.enter_context(emulated_cloud(stack, secret=outside.secret, meter=meter))
+        cleanup.enter_context(_surroundings(stack, outside, meter=meter, clock=now))
         api_key = _seed_api_key(stack, settings)
         crashes: list[str] = []
-        lambdas = Lambdas(stack, say=partial(_report, crashes=crashes, terminal=terminal))
+        say = partial(_report, crashes=crashes, terminal=terminal)
+        lambdas = Lambdas(stack, say=say, clock=now)
         lambdas.warm_up()
         gateway = Gateway(stack.routes, lambdas.invoke)
         cleanup.callback(gateway.close)
@@ -78,9 +86,11 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
         outside.mount(gateway)
         backend = Backend(url, api_key)
         cleanup.callback(backend.close)
-        gateway.mount(PATH, play_page(_play(outside, backend, public_url=public_url)))
+        gateway.mount(PATH, play_page(_play(outside, backend, public_url=public_url, clock=now)))
         server.start(gateway)
-        clock = _start_clockwork(cleanup, stack, lambdas=lambdas, meter=meter, settings=settings)
+        clock = _start_clockwork(
+            cleanup, stack, lambdas=lambdas, meter=meter, scale=_scale(settings), time=now
+        )
         outside.start()
         cleanup.callback(outside.stop)
         yield LocalHost(
@@ -92,17 +102,36 @@ def local_host(settings: Settings, terminal: Terminal) -> Iterator[LocalHost]:
             lambdas=lambdas,
             meter=meter,
             events=EventTap(),
+            time=now,
             clock=clock,
             crashes=crashes,
             tick_seconds=settings.tick_seconds,
         )
 
 
-def _play(outside: Outside, backend: Backend, *, public_url: str) -> Play | None:
+@contextmanager
+def _surroundings(
+    stack: Stack, outside: Outside, *, meter: Meter, clock: JumpingClock
+) -> Iterator[None]:
+    """AWS by the clock, and the library that verifies webhooks, which takes none."""
+    told = patch.object(standardwebhooks.webhooks, "datetime", datetime_by(clock))
+    with told, emulated_cloud(stack, secret=outside.secret, meter=meter, clock=clock):
+        yield
+
+
+def _play(
+    outside: Outside, backend: Backend, *, public_url: str, clock: JumpingClock
+) -> Play | None:
     """Only where the whole outside world is emulated."""
     if outside.recall is None or len(outside.providers) < len(Platform):
         return None
-    return Play(outside.recall, providers=outside.providers, backend=backend, public_url=public_url)
+    return Play(
+        outside.recall,
+        providers=outside.providers,
+        backend=backend,
+        public_url=public_url,
+        clock=clock,
+    )
 
 
 def _report(text: str, *, crashes: list[str], terminal: Terminal) -> None:
@@ -152,8 +181,18 @@ def _seed_api_key(stack: Stack, settings: Settings) -> Secret:
     return key
 
 
+def _scale(settings: Settings) -> float:
+    return settings.tick_seconds / MINUTE_SECONDS
+
+
 def _start_clockwork(
-    cleanup: ExitStack, stack: Stack, *, lambdas: Lambdas, meter: Meter, settings: Settings
+    cleanup: ExitStack,
+    stack: Stack,
+    *,
+    lambdas: Lambdas,
+    meter: Meter,
+    scale: float,
+    time: JumpingClock,
 ) -> ScheduleClock:
     """Start what calls functions by itself: queue pollers and schedules."""
     for source in stack.sources:
@@ -163,9 +202,7 @@ def _start_clockwork(
         poller.start()
         cleanup.callback(poller.stop)
     clock = ScheduleClock(
-        stack.schedules,
-        scale=settings.tick_seconds / MINUTE_SECONDS,
-        fire=_Firing(stack, lambdas).fire,
+        stack.schedules, scale=scale, fire=_Firing(stack, lambdas).fire, clock=time
     )
     clock.start()
     cleanup.callback(clock.stop)

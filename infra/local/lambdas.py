@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from infra.local.emulators.clock import Clock, datetime_by
 from infra.local.template import REGION, Function, Stack
 from shared.errors import RollcallError
 
@@ -67,12 +68,15 @@ class _Outcome:
 
 
 class Lambdas:
-    """All functions of the stack, by logical id or ARN; `say` hears of crashes."""
+    """All functions of the stack, by logical id or ARN; `say` hears of crashes.
 
-    def __init__(self, stack: Stack, *, say: Say) -> None:
+    `clock`: what the functions tell the time by, else the clock on the wall.
+    """
+
+    def __init__(self, stack: Stack, *, say: Say, clock: Clock | None = None) -> None:
         self._by_name: dict[str, _Lambda] = {}
         for function in stack.functions:
-            runner = _Lambda(function, say)
+            runner = _Lambda(function, say, clock=clock)
             self._by_name[function.logical_id] = runner
             self._by_name[function.arn] = runner
 
@@ -89,8 +93,9 @@ class Lambdas:
 class _Lambda:
     """One function and its idle execution environments."""
 
-    def __init__(self, function: Function, say: Say) -> None:
+    def __init__(self, function: Function, say: Say, *, clock: Clock | None) -> None:
         self._function = function
+        self._clock = clock
         self._say = say
         self._idle: list[ModuleType] = []
         self._lock = threading.Lock()
@@ -141,6 +146,9 @@ class _Lambda:
         with _COLD_START, _environment_of(self._function):
             sys.modules.pop(module_name, None)
             module = importlib.import_module(module_name)
+            if self._clock is not None and "datetime" in vars(module):
+                # Only `service` reads the time, and this copy of the module is ours.
+                vars(module)["datetime"] = datetime_by(self._clock)
             module.service()
         return module
 

@@ -17,19 +17,19 @@ import moto.sqs.models
 from moto.core.utils import camelcase_to_underscores
 from moto.sqs.models import Queue
 
+from infra.local.emulators.clock import Clock
+
 
 @contextmanager
-def quick_queues() -> Iterator[None]:
-    """Queues work like this for as long as the context is open."""
+def quick_queues(clock: Clock | None = None) -> Iterator[None]:
+    """Queues work like this, by the clock, for as long as the context is open."""
+    seconds = time.time if clock is None else lambda: clock.now().timestamp()
     with (
-        patch.object(moto.sqs.models, "unix_time_millis", _milliseconds),
+        patch.object(moto.sqs.models, "unix_time", seconds),
+        patch.object(moto.sqs.models, "unix_time_millis", lambda: seconds() * 1000),
         patch.object(Queue, "attributes", property(QueueAttributes)),
     ):
         yield
-
-
-def _milliseconds() -> float:
-    return time.time() * 1000
 
 
 class QueueAttributes(Mapping[str, Any]):

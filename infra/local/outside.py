@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from infra.local.emulators.clock import RealClock
+from infra.local.emulators.clock import Clock
 from infra.local.emulators.providers import ProviderWorld
 from infra.local.emulators.recall import (
     AccessToken,
@@ -64,7 +64,9 @@ class Outside:
             self.recall.stop()
 
 
-def open_outside(settings: Settings, *, loopback_url: str, public_url: str) -> Outside:
+def open_outside(
+    settings: Settings, *, loopback_url: str, public_url: str, clock: Clock
+) -> Outside:
     """Emulate whatever the settings do not name; nothing is reachable before `mount`.
 
     Servers talk over loopback; the person's browser is sent to the public address.
@@ -75,7 +77,7 @@ def open_outside(settings: Settings, *, loopback_url: str, public_url: str) -> O
     }
     providers = {
         platform: ProviderWorld(
-            RealClock(),
+            clock,
             base_url=f"{public_url}/emulators/{slug}",
             platform=platform.value,
             client_id=clients[platform].client_id,
@@ -95,15 +97,19 @@ def open_outside(settings: Settings, *, loopback_url: str, public_url: str) -> O
     secret["recall_api_key"] = secrets.token_hex(20)
     secret["recall_webhook_secret"] = _webhook_secret(settings)
     parameters["RecallBaseUrl"] = f"{loopback_url}/emulators/recall"
-    recall = _recall(providers, secret=secret, loopback_url=loopback_url)
+    recall = _recall(providers, secret=secret, loopback_url=loopback_url, clock=clock)
     return Outside(recall=recall, providers=providers, secret=secret, parameters=parameters)
 
 
 def _recall(
-    providers: Mapping[Platform, ProviderWorld], *, secret: Mapping[str, str], loopback_url: str
+    providers: Mapping[Platform, ProviderWorld],
+    *,
+    secret: Mapping[str, str],
+    loopback_url: str,
+    clock: Clock,
 ) -> RecallWorld:
     world = RecallWorld(
-        RealClock(),
+        clock,
         base_url=f"{loopback_url}/emulators/recall",
         api_key=secret["recall_api_key"],
         webhook_secret=secret["recall_webhook_secret"],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 from werkzeug.wrappers import Request, Response
@@ -25,6 +25,7 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SHOWN_MAX: Final = 50
 LOST_MAX: Final = 100
+JUMP_MAX: Final = 7 * 24 * 60
 MINUTES_MAX: Final = 28 * 24 * 60
 TEXT_MAX: Final = 1_000
 OUTAGE: Final = 503
@@ -37,6 +38,14 @@ LINKS: Final = {
 }
 
 Form = Mapping[str, str]
+
+
+class Jumps(Protocol):
+    """A clock that can be put forward."""
+
+    def now(self) -> datetime: ...
+
+    def advance(self, delta: timedelta) -> datetime: ...
 
 
 class PlayError(Exception):
@@ -83,8 +92,10 @@ class Play:
         providers: Mapping[Platform, ProviderWorld],
         backend: Backend,
         public_url: str,
+        clock: Jumps,
     ) -> None:
         self._recall = recall
+        self._clock = clock
         self._providers = providers
         self._backend = backend
         self._public_url = public_url
@@ -100,6 +111,7 @@ class Play:
             "lose": self._lose,
             "outage": self._break_or_mend,
             "end": self._end_call,
+            "jump": self._jump,
         }
 
     def answer(self, request: Request) -> Response:
@@ -133,7 +145,8 @@ class Play:
             down=self._recall.outage is not None,
             links=list(LINKS),
             platforms=[platform.value for platform in Platform],
-            now=datetime.now(UTC),
+            now=self._clock.now(),
+            ahead=self._clock.now() - datetime.now(UTC),
             done=done,
             problem=problem,
         )
@@ -149,7 +162,7 @@ class Play:
             }
             for account in list(self._recall.core.accounts.values()):
                 stored = sorted(account.events.values(), key=_start)
-                coming = [each for each in stored if each.appointment.end > datetime.now(UTC)]
+                coming = [each for each in stored if each.appointment.end > self._clock.now()]
                 yield Person(
                     account=account,
                     meetings=[_meeting(each, bots) for each in coming[:SHOWN_MAX]],
@@ -186,7 +199,7 @@ class Play:
 
     def _add(self, form: Form) -> str:
         account = self._account(form)
-        start = datetime.now(UTC) + timedelta(minutes=_number(form, "starts_in"))
+        start = self._clock.now() + timedelta(minutes=_number(form, "starts_in"))
         title = _text(form, "title")
         account.add_event(
             title,
@@ -244,6 +257,11 @@ class Play:
         with self._recall.core.lock:
             self._recall.fleet.kick(bot_id)
         return _told("Somebody removed the bot from the call.")
+
+    def _jump(self, form: Form) -> str:
+        minutes = _number(form, "minutes", most=JUMP_MAX)
+        self._clock.advance(timedelta(minutes=minutes))
+        return _told("The clock was put forward. What came due meanwhile happens now.")
 
     def _account(self, form: Form) -> Account:
         platform, _, email = form.get("account", "").partition(" ")

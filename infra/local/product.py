@@ -61,7 +61,7 @@ class Backend:
     def page_link(self, entity_id: str) -> str:
         """The address of the entity's own page."""
         path = f"/v1/entities/default/{entity_id}/page-link"
-        return str(self._ask("POST", path, body={}, expected=(201,))["url"])
+        return str(self._ask("POST", path, body={"connect": True}, expected=(201,))["url"])
 
     def calendar(self, calendar_id: str) -> dict[str, Any]:
         return self._ask("GET", f"/v1/calendars/{calendar_id}")

@@ -7,11 +7,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from infra.local.emulators.clock import Clock, RealClock
 from infra.local.template import Schedule
 
 MINUTE_SECONDS = 60.0
+LOOK_SECONDS = 0.25
+JUMPED = timedelta(minutes=1)
 
 Fire = Callable[[Schedule, str], None]
 
@@ -19,11 +22,20 @@ Fire = Callable[[Schedule, str], None]
 class ScheduleClock:
     """Fires each schedule when its period is over; `scale` 0.1 makes a minute six seconds long.
 
-    As in EventBridge, nothing fires at the start: the first time is one period later.
+    As in EventBridge, nothing fires at the start: the first time is one period later. When the
+    clock jumps, what came due meanwhile fires once.
     """
 
-    def __init__(self, schedules: tuple[Schedule, ...], *, scale: float, fire: Fire) -> None:
+    def __init__(
+        self,
+        schedules: tuple[Schedule, ...],
+        *,
+        scale: float,
+        fire: Fire,
+        clock: Clock | None = None,
+    ) -> None:
         self._fire = fire
+        self._clock = clock or RealClock()
         self._stopping = threading.Event()
         self._paused = threading.Event()
         self._threads = [
@@ -54,11 +66,20 @@ class ScheduleClock:
             self._paused.clear()
 
     def _run(self, schedule: Schedule, period_seconds: float) -> None:
-        due = datetime.now(UTC) + timedelta(seconds=period_seconds)
-        while not self._stopping.wait((due - datetime.now(UTC)).total_seconds()):
+        due = self._clock.now() + timedelta(seconds=period_seconds)
+        while not self._stopping.wait(self._rest(due)):
+            late = self._clock.now() - due
+            if late < timedelta():
+                continue
+            if late > JUMPED:
+                due = self._clock.now()
             if not self._paused.is_set():
                 self._fire(schedule, payload(schedule, due))
             due += timedelta(seconds=period_seconds)
+
+    def _rest(self, due: datetime) -> float:
+        """Seconds until then, or until it is time to see whether the clock has jumped."""
+        return min((due - self._clock.now()).total_seconds(), LOOK_SECONDS)
 
 
 def payload(schedule: Schedule, scheduled_at: datetime) -> str:

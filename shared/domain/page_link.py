@@ -27,13 +27,17 @@ class LinkRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnPageLink:
-    """Opens the page of one entity; `embed`: the page may stand in a frame of the host's."""
+    """Opens the page of one entity; `embed`: the page may stand in a frame of the host's.
+
+    `connect`: whoever holds it may connect further accounts for the entity.
+    """
 
     tenant_id: str
     entity_id: str
     issued_at: datetime
     expires_at: datetime
     embed: bool = False
+    connect: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ def own_page_token(link: OwnPageLink, *, link_secret: Secret) -> Secret:
         "i": _text(link.issued_at),
         "x": _text(link.expires_at),
         **({"f": _YES} if link.embed else {}),
+        **({"n": _YES} if link.connect else {}),
     }
     return sign(facts, purpose=OWN_PAGE, link_secret=link_secret, expires_at=link.expires_at)
 
@@ -68,6 +73,7 @@ def own_page_of(token: str, *, link_secret: Secret) -> OwnPageLink | None:
         issued_at=_moment(facts["i"]),
         expires_at=_moment(facts["x"]),
         embed=facts.get("f") == _YES,
+        connect=facts.get("n") == _YES,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
 from shared.domain.decision import Decision
-from shared.domain.meeting import VETOED
+from shared.domain.event import Answer
+from shared.domain.meeting import VETOED, Meeting
 from shared.domain.rules import Mode, Rules, Veto, Vote
 
 
@@ -62,6 +63,20 @@ def tally(ballots: Sequence[Ballot]) -> Tally:
         return Tally(owner=None, overruled=f"vote.{rules.vote.value}")
     live = (each for each in joining if each.rules.mode is Mode.LIVE)
     return Tally(owner=next(live, None))
+
+
+def bringers_of(copies: Iterable[Meeting]) -> list[Meeting]:
+    """The copies of which one is the owner of the vote, as far as the rows alone tell.
+
+    Of several it is the one whose calendar was connected first. The meeting may be over.
+    """
+    wanting = [copy for copy in copies if copy.wanted]
+    first = min(map(_standing, wanting), default=None)
+    return [copy for copy in wanting if _standing(copy) == first]
+
+
+def _standing(copy: Meeting) -> tuple[bool, bool]:
+    return (copy.event.owner_answer is Answer.DECLINED, not copy.event.owner_is_organizer)
 
 
 def _may_vote(ballot: Ballot) -> bool:

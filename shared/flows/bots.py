@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from shared.domain.attendance import missed_reason
 from shared.domain.bot_state import Phase, is_news, moved, phase_of
 from shared.domain.claim import EVENT, MEETING
+from shared.domain.ending import ENDED
 from shared.domain.notice import BotStatus, MeetingMissed, Notice
 from shared.errors import TransientError
 from shared.recall import NotFound
@@ -131,7 +132,9 @@ def _missed(
     row: Meeting, assignment: Assignment, *, report: BotEvent, calendar: Calendar
 ) -> MeetingMissed | None:
     """A wanted meeting whose bot ended before it was in."""
-    if report.about_recording or not row.verdict.join:
+    # A report may come after a look that found the meeting over.
+    wanted = row.wanted if row.verdict.reason == ENDED else row.verdict.join
+    if report.about_recording or not wanted:
         return None
     reason = missed_reason(assignment.state, code=report.code, sub_code=report.sub_code)
     if reason is None:

@@ -34,6 +34,8 @@ AUDIT_PAUSE = timedelta(hours=1)
 CALENDAR_PAGES_MAX = 100
 OWN_PAGES_MAX = 1_000
 WINDOW_BACK = timedelta(days=1)
+# So long after a person's word a difference is its work, and no drift.
+SETTLING = timedelta(minutes=1)
 AUDIT = "audit"
 DRIFT = "drift"
 
@@ -230,9 +232,17 @@ class Reconciler:
 
 def _drift(item: Seen) -> Drift | None:
     """The class of a difference on which nobody owed work before we looked."""
-    if not item.after.due or (item.before is not None and item.before.due):
+    owed_before = item.before is not None and item.before.due
+    if not item.after.due or owed_before or _said_just_now(item):
         return None
     return drift_of(item.after, action_for(item.after, item.around), now=item.around.now)
+
+
+def _said_just_now(item: Seen) -> bool:
+    """A word whose bot may have come or gone since Recall listed it, or whose rows wake by now."""
+    words = (item.after.override, item.around.series.override)
+    said = [word.set_at for word in words if word is not None and word.set_at is not None]
+    return any(item.around.now - at < SETTLING for at in said)
 
 
 def _differs(ours: Calendar, theirs: RecallCalendar | None) -> bool:

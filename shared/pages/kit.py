@@ -14,6 +14,7 @@ from shared.domain.hours import local_time
 from shared.pages.chart import bars
 from shared.pages.static import address_of
 from shared.pages.texts import TEXTS, because, text, words
+from shared.pages.verdict import verdict_of, vote_of
 
 OWN: Final = Path(__file__).parent / "templates"
 _MINUTE: Final = 60
@@ -43,6 +44,7 @@ def _environment(folders: Iterable[Path]) -> Environment:
     environment.globals.update(
         {"t": text, "words": words, "because": because, "static": address_of, "bars": bars}
     )
+    environment.globals.update(verdict_of=verdict_of, vote_of=vote_of)
     environment.tests["text_key"] = TEXTS.__contains__
     environment.filters.update({"moment": moment, "clock": clock, "day": day, "span": span})
     environment.filters.update({"clock_in": clock_in, "date": date_text})
@@ -59,7 +61,8 @@ def clock(when: datetime) -> Markup:
 
 
 def day(when: datetime) -> Markup:
-    return _time(when, when.astimezone(UTC).strftime("%A, %-d %B"), show="day")
+    """A UTC day, which says so where no script groups by the viewer's."""
+    return _time(when, when.astimezone(UTC).strftime("%A, %-d %B UTC"), show="day")
 
 
 def clock_in(when: datetime, zone: str | None) -> Markup:

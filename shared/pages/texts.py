@@ -32,8 +32,28 @@ SHARED: Final = {
     "next_page": "Next page",
     "will_join": "Will join",
     "wont_join": "Won't join",
-    "was_to_join": "Was to join",
-    "was_not_to_join": "Was not to join",
+    "ending.joined": "Joined",
+    "ending.sent_away": "Joined and was sent away",
+    "ending.missed": "Missed",
+    "ending.refused": "No bot came",
+    "ending.absent": "No bot came",
+    "ending.unwanted": "Did not join",
+    "ending.over": "Over, and no bot was to join",
+    "vote.is.for": "For a bot",
+    "vote.is.against": "Against",
+    "vote.was.for": "Was for a bot",
+    "vote.was.against": "Was against",
+    "vote.over": "Over",
+    "missed.bot_failed": "the bot failed before it was in",
+    "missed.bot_not_admitted": "nobody let the bot in",
+    "missed.bot_not_joined": "the bot was still joining when the meeting ended",
+    "missed.bot_not_sent": "Recall had not sent the bot ten minutes after the start",
+    "missed.bot_unknown": "Recall does not know the bot any more",
+    "missed.no_bot_in_time": "the meeting ended before a bot could be asked for",
+    "missed.budget": "the Recall workspace had no credit",
+    "missed.recall_refused": "Recall refused the bot",
+    "missed.recall_blocked": "Recall's firewall refused the bot",
+    "missed.recall_pool_empty": "no bot was free",
     "because": "because",
     "on": "On",
     "auto": "Auto",
@@ -211,15 +231,17 @@ CONSOLE: Final = {
     "chart.should": "Should have joined",
     "chart.joined": "Joined",
     "find.title": "Why no bot?",
-    "find.label": "Meeting link, event, bot or calendar id, or entity",
+    "find.label": "Meeting link, event, bot or calendar id, e-mail of an account, or entity",
     "find.placeholder": "https://meet.google.com/… or an id",
     "find.button": "Look up",
     "find.nothing": "Nothing found",
     "find.nothing.help": (
         "Ids are found as Recall writes them, links when a meeting of today or later is held "
-        "there, entities by “entity” or “tenant / entity”. An event that Recall has not listed "
+        "there, accounts by their whole e-mail address, entities by “entity” or “tenant / "
+        "entity”. An event that Recall has not listed "
         "yet is not known here either: resync its calendar."
     ),
+    "find.accounts": "Calendars of this account",
     "find.found": "Meetings behind this link",
     "find.found.lead": "{count} copies of meetings, from a day ago on.",
     "calendars.title": "Calendars",
@@ -295,10 +317,16 @@ CONSOLE: Final = {
     "meeting.guest_count": "{count} invited",
     "meeting.event_id": "Event id",
     "meeting.copies": "Copies",
-    "meeting.copies.show": "All copies and their votes",
+    "meeting.copies.show": "All copies, their votes, and whose bot it is",
     "meeting.choice_unknown": "Choose on, auto or off.",
     "copies.title": "Copies of one meeting",
     "copies.lead": "Everybody invited with a connected calendar has a copy; together they vote.",
+    "copies.bringer": "The bot is that of",
+    "copies.bringer_was": "The bot was that of",
+    "copies.bringer.first": "whichever calendar was connected first of",
+    "copies.bringer.all": "It serves every copy that wants one.",
+    "copies.bringer.none": "No copy wants a bot, so nobody brings one.",
+    "copies.brings": "brings the bot",
     "copies.vote": "Its vote",
     "copies.result": "After the vote",
     "by.managed": "through the calendar event",
@@ -339,6 +367,7 @@ CONSOLE: Final = {
     "step.override": "Switched to “{choice}”",
     "step.refused": "Refused by Recall",
     "step.join_at": "Joins",
+    "step.missed": "Missed: {why}",
     "rules.title": "Rules",
     "rules.all_tenants": "all tenants",
     "rules.all_entities": "all entities",
@@ -439,18 +468,54 @@ CONSOLE: Final = {
         "A new OAuth client secret reaches every calendar while the old one still works."
     ),
     "secrets.running": "Under way",
+    "secrets.stalled": "Stopped",
     "secrets.finished": "Finished",
+    "secrets.step.starting": "Writing it into the stack's secret, for new calendars",
+    "secrets.step.calendars": "Giving it to one calendar after the other",
+    "secrets.step.waiting": "Waiting until no running function has the old one",
+    "secrets.step.second_look": "Looking for calendars that still got the old one",
+    "secrets.step.connections": "Waiting until Recall has reconnected all of them",
+    "secrets.now": "Now",
+    "secrets.given": "Have the new secret",
+    "secrets.given.of": "{given} of {total} calendars",
+    "secrets.connected": "Connected with it",
     "secrets.began": "Began",
+    "secrets.moved": "Last sign of life",
+    "secrets.old": "The old secret",
+    "secrets.old.needed": "Still needed: do not remove it at the provider.",
+    "secrets.old.until": "A running function may use it until",
+    "secrets.old.gone": "Nobody needs it any more: remove it at the provider.",
     "secrets.ended": "Ended",
-    "secrets.done": "Calendars looked at",
     "secrets.failed": "Refused by Recall",
+    "secrets.lost": "Not connected again",
+    "secrets.more": "and {count} more",
+    "secrets.stalled.next": (
+        "The command has been silent for twenty minutes. Repeat it with the same secret; it goes "
+        "on where it stopped."
+    ),
+    "secrets.lost.next": "Repeat the command with the same secret to try these again.",
     "secrets.never": "No secret was rotated yet",
+    "secrets.never.help": "While a rotation runs, its progress shows here.",
     "secrets.how": "How to rotate",
     "secrets.how.1": (
-        "Create a second secret at the provider, then run the command; it asks for the secret, "
-        "proves it with one calendar, and goes on where it stopped when repeated:"
+        "Create a second secret at the provider, then run the command at a shell; it asks for the "
+        "secret, proves it with one calendar, and goes on where it stopped when repeated:"
     ),
-    "secrets.how.2": "Remove the old secret at the provider only when this page says “Finished”.",
+    "secrets.how.2": (
+        "It cannot be started here: no function of the stack may write the stack's secret. "
+        "Remove the old secret at the provider only when this page says “Finished”. "
+        "GET /v1/rotations tells the same."
+    ),
+    "secrets.webhooks": "Webhook signatures",
+    "secrets.webhooks.none": "No secret is set, so every delivery is refused.",
+    "secrets.webhooks.one": "Deliveries signed with the one secret of the stack are taken.",
+    "secrets.webhooks.some": (
+        "Deliveries signed with any of {count} secrets are taken. Take the old one out of "
+        "recall_webhook_secret once Recall signs with the new."
+    ),
+    "secrets.live": (
+        "This page renews itself every five seconds; without JavaScript, load it again."
+    ),
     "erase.title": "Erase an entity",
     "erase.lead": "For a person who asks to be forgotten. Choose the entity, then see what goes.",
     "erase.look": "Show",
@@ -484,6 +549,10 @@ PEOPLE: Final = {
     "own.shown": "Shown below",
     "own.show": "Show",
     "own.disconnect": "Disconnect",
+    "own.connect": "Another calendar:",
+    "own.connect.google_calendar": "Connect Google Calendar",
+    "own.connect.microsoft_outlook": "Connect Outlook Calendar",
+    "own.connect.refused": "No calendar can be connected by this link.",
     "own.reconnect": "Reconnect",
     "own.cut_off.title": "{name} is disconnected.",
     "own.cut_off.none": "Its meetings get no bot until it is connected again.",
@@ -500,6 +569,7 @@ PEOPLE: Final = {
         "This calendar is being read for the first time. Its meetings appear here in a moment."
     ),
     "own.none.title": "No calendar is connected",
+    "own.none.here": "Connect one; then its meetings appear here.",
     "own.none": "Connect one in the product that sent you here; then your meetings appear.",
     "own.empty.title": "No meetings in the next four weeks",
     "own.empty": "When something is put into this calendar, it appears here.",
@@ -517,7 +587,9 @@ PEOPLE: Final = {
     "own.leaving": "Asking the bot to leave. It can take a minute.",
     "own.left": "The bot has left the call.",
     "own.fixed": "This cannot be changed here.",
-    "own.covered": "Already covered: one bot serves everybody in this meeting.",
+    "own.covered": (
+        "Already covered: one bot serves everybody in this meeting. It may be another calendar's."
+    ),
     "own.others": "Somebody else in this meeting may still bring a bot.",
     "own.now": "Now",
     "own.until": "This link works until",
@@ -533,6 +605,7 @@ PEOPLE: Final = {
         "Your choice is kept, but no bot will join: the reason stands beside the meeting."
     ),
     "own.done.disconnected": "The calendar is disconnected, and its bots are cancelled.",
+    "own.done.connected": "The calendar is connected. It is being read now.",
     "own.done.reconnected": "The calendar is connected again. It is being read now.",
     "own.disconnect.title": "Disconnect {name}?",
     "own.disconnect.lead": "This is what happens:",
@@ -764,6 +837,9 @@ REFUSED: Final = {
     "refused.meeting_not_found.title": "This meeting is gone",
     "refused.meeting_not_found": "It was deleted, is long over, or its calendar was disconnected.",
     "refused.meeting_not_found.next": "Nothing was changed, and there is nothing left to do.",
+    "refused.connect_not_offered.title": "No calendar can be connected here",
+    "refused.connect_not_offered": "The link to this page was not made for that.",
+    "refused.connect_not_offered.next": "Connect it in the product that sent you here.",
     "refused.not_reconnectable.title": "This calendar needs no new connection",
     "refused.not_reconnectable": "It is connected, or was when we looked last.",
     "refused.not_reconnectable.next": "Nothing was changed.",

@@ -67,6 +67,11 @@ class OAuthClients:
             )
         return self.given(platform, client_id=client_id, client_secret=client_secret)
 
+    def offered(self) -> list[Platform]:
+        """The platforms that the operator entered a client for."""
+        known = {platform: self._credentials(platform) for platform in Platform}
+        return [platform for platform, (name, secret) in known.items() if name and secret.reveal()]
+
     def given(self, platform: Platform, *, client_id: str, client_secret: Secret) -> OAuthClient:
         provider = self._providers[platform]
         return OAuthClient(

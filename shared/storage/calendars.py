@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from pynamodb.attributes import UnicodeAttribute
@@ -27,13 +28,14 @@ DUE: Final = "1"
 
 
 class CalendarRow(Model):
-    """`due` exists while a full read is owed."""
+    """`due` exists while a full read is owed, `email_key` while the address is known."""
 
     calendar_id = UnicodeAttribute(hash_key=True)
     tenant_id = UnicodeAttribute()
     entity_id = UnicodeAttribute()
     platform = UnicodeAttribute()
     email = UnicodeAttribute(null=True)
+    email_key = UnicodeAttribute(null=True)
     expected_email = UnicodeAttribute(null=True)
     status = UnicodeAttribute()
     status_reason = UnicodeAttribute(null=True)
@@ -90,6 +92,8 @@ class CalendarStore:
         values: dict[str, Any] = {**fields, "updated_at": updated_at}
         if "read_since" in values:
             values["due"] = DUE
+        if "email" in values:
+            values["email_key"] = _email_key(values["email"])
         return self._set(calendar_id, values)
 
     def begin_read(self, calendar_id: str) -> None:
@@ -139,6 +143,11 @@ class CalendarStore:
         selection = _selection(tenant_id, entity_id=entity_id, status=status)
         return _page(self._table.select(selection, limit=limit, cursor=cursor))
 
+    def of_email(self, email: str, *, limit: int) -> list[str]:
+        """Ids of the calendars of an account's address, in any tenant and in any case."""
+        selection = Selection(index="by_email", value=_email_key(email) or "")
+        return [hint.calendar_id for hint in self._table.select(selection, limit=limit).items]
+
     def by_status(self, status: CalendarStatus, *, limit: int) -> list[Calendar]:
         selection = Selection(index="by_status", value=status.value)
         return list(_page(self._table.select(selection, limit=limit)).items)
@@ -157,6 +166,11 @@ class CalendarStore:
 
     def delete(self, calendar_id: str) -> None:
         self._table.delete(calendar_id)
+
+
+def _email_key(email: str | None) -> str | None:
+    """Of one length whatever the address: DynamoDB refuses keys that are empty or too long."""
+    return None if email is None else hashlib.sha256(email.strip().casefold().encode()).hexdigest()
 
 
 def _selection(
@@ -191,6 +205,7 @@ def _row(calendar: Calendar) -> CalendarRow:
         entity_id=calendar.entity_id,
         platform=calendar.platform.value,
         email=calendar.email,
+        email_key=_email_key(calendar.email),
         expected_email=calendar.expected_email,
         status=calendar.status.value,
         status_reason=calendar.status_reason,

@@ -77,6 +77,7 @@ CALENDARS = Schema(
         Index(name="by_tenant", hash_key="tenant_id", range_key="entity_id"),
         Index(name="by_status", hash_key="status", range_key="calendar_id"),
         Index(name="by_due", hash_key="due", range_key="calendar_id", projection=KEYS_ONLY),
+        Index(name="by_email", hash_key="email_key", range_key="calendar_id", projection=KEYS_ONLY),
     ),
 )
 

@@ -12,9 +12,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.calendars import bodies, rules, views
 from shared.domain.audit import Audit, AuditItem, drift_document
+from shared.domain.calendar import Platform
 from shared.domain.drift import Drift
 from shared.domain.meeting import Assignment
 from shared.domain.redecision import Redecision
+from shared.domain.rotation import Walk
 from shared.domain.rules import Choice
 from shared.entrypoints import rules_body
 from shared.entrypoints.http import problem_document
@@ -155,6 +157,7 @@ def answers() -> dict[str, dict[str, Any]]:
         "Preview": views.preview_view(preview),
         "RulesVersion": views.rules_version_view(version),
         "Redecision": views.redecision_view(job),
+        "Rotation": views.rotation_view(Platform.GOOGLE, Walk(fingerprint="f", started_at=NOW)),
         "SetAside": views.set_aside_view(meeting()),
         "DeadLetter": views.letter_view(letter(), now=NOW),
         "Drift": {**audit, "coverage": coverage},

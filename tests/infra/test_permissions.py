@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -123,6 +124,7 @@ def operators_look_around(watch: Watch) -> None:
         (f"/console/meetings/{row.event.event_id}", 200),
         (f"/console/copies?key={quote(row.meeting_key or '', safe='')}", 200),
         (f"/console/find?q={quote(MEET, safe='')}", 303),
+        ("/console/find?q=somebody@elsewhere.example", 404),
         (f"/console/bots/{row.assignment.bot_id}", 303),
         ("/console/rules/versions", 200),
         ("/console/repair", 200),
@@ -221,7 +223,8 @@ def _reconnect(stage: WatchedStage, person: WatchedPerson, page: str, *, calenda
     browser = stage.browser()
     at_provider = browser.get(pressed.location.removesuffix("/about"))
     home = browser.get(stage.consent(at_provider.location))
-    assert "done=reconnected" in person.get(home.location).location
+    # A calendar that Recall has lost is made anew.
+    assert re.search("done=(re)?connected", person.get(home.location).location)
 
 
 def _path(made: Answer) -> str:
@@ -557,6 +560,7 @@ def _look_around(stage: WatchedStage, path: str) -> None:
         ("/v1/calendars", {"status": "connected"}),
         (f"{path}/meetings", None),
         ("/v1/status", None),
+        ("/v1/rotations", None),
     ):
         assert stage.call("GET", route, query=query).status == 200
     assert stage.call("GET", "/v1/drift").status == 404

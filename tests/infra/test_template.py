@@ -54,6 +54,7 @@ API_ROUTES = {
     "POST /v1/entities/{tenant_id}/{entity_id}/page-link",
     "DELETE /v1/entities/{tenant_id}/{entity_id}",
     "GET /v1/drift",
+    "GET /v1/rotations",
     "GET /v1/status",
 }
 TABLES = {schema.variable: schema for schema in SCHEMAS}

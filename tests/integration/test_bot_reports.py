@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from shared.domain.decision import Decision
 from shared.domain.meeting import Assignment, Meeting
 from tests.deliveries import PAYLOADS, compact, headers, payload
 from tests.stack import GOOGLE, START, WEBHOOK_SECRET, Stack
@@ -288,6 +289,18 @@ def test_a_meeting_that_nobody_wants_is_not_missed(scene: Scene) -> None:
     scene.report("fatal", sub_code="meeting_locked")
     scene.stack.run()
     assert ["fatal"] == scene.told()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_report_that_comes_after_a_look_at_the_end(scene: Scene, wanted: bool) -> None:
+    """By then the row says only that the meeting is over, and whether a bot was wanted."""
+    scene.put(decision=Decision(join=False, reason="ineligible.ended"), wanted=wanted)
+    scene.report("fatal", sub_code="meeting_locked")
+    scene.stack.run()
+    assert ["fatal", *["bot_failed"] * wanted] == sorted(scene.told(), reverse=True)
+    row = scene.stack.stores.meetings.get(scene.row.event.event_id)
+    assert row is not None
+    assert ("bot_failed" if wanted else None) == assigned(row).missed
 
 
 # Who was in, for the count of the day.

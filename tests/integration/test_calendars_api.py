@@ -15,6 +15,7 @@ from shared.domain.decision import Decision
 from shared.domain.event import Answer as Rsvp
 from shared.domain.event import Attendee, Event
 from shared.domain.meeting import Assignment, Meeting, Override
+from shared.domain.rotation import Walk, rotation_name
 from shared.domain.rules import Choice
 from shared.domain.series import Series
 from shared.flows.calendars import AccountBusy
@@ -821,6 +822,18 @@ def test_overrides_that_make_no_sense(stage):
 
 
 # The workspace.
+
+
+def test_a_rotation_is_told(stage):
+    assert {"items": []} == stage.call("GET", "/v1/rotations").json
+    walk = Walk(fingerprint="never told", started_at=START, total=3, done=2, failed={"c": "odd"})
+    stage.stores.workspace.put_report(rotation_name(Platform.GOOGLE, "walk"), walk.report())
+
+    (told,) = stage.call("GET", "/v1/rotations").json["items"]
+
+    assert ("google_calendar", 3, 1) == (told["platform"], told["calendars"], told["given"])
+    assert {"c": "odd"} == told["failed"]
+    assert "never told" not in str(told)
 
 
 def test_status_and_drift(stage):

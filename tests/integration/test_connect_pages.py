@@ -250,6 +250,49 @@ def test_another_account_is_not_taken(cut: Reconnecting) -> None:
     assert CalendarStatus.DISCONNECTED is cut.calendar.status
 
 
+def test_another_account_is_connected_where_the_link_says_so(cut: Reconnecting) -> None:
+    made = cut.stage.call("POST", "/v1/entities/default/u_1/page-link", {"connect": True})
+    page = urlsplit(made.json["url"]).path
+    assert "Connect Google Calendar" in cut.person.get(page).body
+
+    pressed = cut.person.submit(page, f"{page}/connect", {"platform": GOOGLE})
+    assert pressed.location.endswith("/about")
+    home = cut.person.get(cut.consent(pressed.location, Browser(cut.stage), email=BOB))
+
+    assert (303, f"{page}?done=connected") == (home.status, home.location)
+    shown = cut.person.get(home.location).body
+    assert "The calendar is connected." in shown
+    assert BOB in shown
+    found = cut.stage.stores.calendars.find(tenant_id="default", entity_id="u_1").items
+    assert {ADA, BOB} == {each.email for each in found}
+
+
+def test_an_account_that_is_here_already_is_connected_again(cut: Reconnecting) -> None:
+    made = cut.stage.call("POST", "/v1/entities/default/u_1/page-link", {"connect": True})
+    page = urlsplit(made.json["url"]).path
+    pressed = cut.person.submit(page, f"{page}/connect", {"platform": GOOGLE})
+    home = cut.person.get(cut.consent(pressed.location, Browser(cut.stage)))
+
+    assert f"{page}?done=reconnected" == home.location
+    found = cut.stage.stores.calendars.find(tenant_id="default", entity_id="u_1").items
+    assert [cut.calendar_id] == [each.calendar_id for each in found]
+
+
+def test_any_other_link_connects_nothing(cut: Reconnecting) -> None:
+    assert "Connect Google Calendar" not in cut.person.get(cut.page).body
+    answer = cut.person.submit(cut.page, f"{cut.page}/connect", {"platform": GOOGLE})
+
+    assert (403, True) == (answer.status, "connect_not_offered" in answer.body)
+
+
+@pytest.mark.parametrize("platform", ["", "yahoo"])
+def test_only_what_the_stack_offers_is_connected(cut: Reconnecting, platform: str) -> None:
+    made = cut.stage.call("POST", "/v1/entities/default/u_1/page-link", {"connect": True})
+    page = urlsplit(made.json["url"]).path
+
+    assert 400 == cut.person.submit(page, f"{page}/connect", {"platform": platform}).status
+
+
 def test_a_connected_calendar_is_not_reconnected(cut: Reconnecting) -> None:
     seal = re.search(r'name="csrf" value="([^"]+)"', cut.person.get(cut.page).body)
     assert seal is not None

@@ -17,6 +17,7 @@ from moto import mock_aws
 from functions.console import app
 from shared.domain.calendar import Calendar, CalendarStatus, Platform
 from shared.domain.message import WorkDue, encode
+from shared.domain.rotation import Step, Walk
 from shared.domain.rules import Choice
 from shared.domain.secret import Secret
 from shared.domain.series import series_of
@@ -24,6 +25,7 @@ from tests.console import ConsoleBrowser, bury, let_in, offer_google
 from tests.infra.watch import BEFORE_EACH_REQUEST
 from tests.integration.test_calendars_api import meeting
 from tests.stack import GOOGLE, START, Stack
+from tests.unit.core_values import calendar
 
 READER = Secret("rk_only_reads_0123456789abcdefghijklmnopqrstu")
 MEET = "https://meet.google.com/qkr-wzpn-abt"
@@ -268,6 +270,32 @@ def test_what_is_not_found_is_said(console: Console, unknown: str) -> None:
     assert "Nothing found" in answer.body
 
 
+def test_a_calendar_is_found_by_its_address(stack: Stack, console: Console) -> None:
+    calendar_id, _ = add(stack)
+    answer, asked = console.counted("/console/find?q=Owner@Acme.example")
+    assert f"/console/calendars/{calendar_id}" == answer.location
+    assert len(asked) <= REQUESTS_MAX
+
+    stack.stores.calendars.add(calendar(calendar_id="other", email="OWNER@acme.example"))
+    answer, asked = console.counted("/console/find?q=owner@acme.example")
+    assert 2 == answer.body.count("@acme.example</bdi>")
+    assert len(asked) <= REQUESTS_MAX
+
+    answer, asked = console.counted("/console/find?q=nobody@acme.example")
+    assert 404 == answer.status
+    assert len(asked) <= REQUESTS_MAX
+
+
+def test_an_address_that_changes_is_found_anew(stack: Stack) -> None:
+    store, changed = stack.stores.calendars, {"updated_at": START}
+    store.add(calendar(calendar_id="c"))
+    for email in ("new@acme.example", None):
+        store.change("c", email=email, **changed)
+        assert [] == store.of_email("owner@acme.example", limit=5)
+    store.change("c", email="x" * 5_000, **changed)
+    assert ["c"] == store.of_email("X" * 5_000, limit=5)
+
+
 def test_several_meetings_behind_a_link_are_listed(stack: Stack, console: Console) -> None:
     calendar_id, _ = add(stack)
     row = meeting(calendar_id, "e2")
@@ -278,6 +306,31 @@ def test_several_meetings_behind_a_link_are_listed(stack: Stack, console: Consol
     assert 200 == answer.status
     assert "2 copies of meetings" in words(answer.body)
     assert len(asked) <= REQUESTS_MAX
+
+
+def test_no_page_says_will_join_of_what_is_over(stack: Stack, console: Console) -> None:
+    calendar_id, event_id = add(stack)
+    other = meeting(calendar_id, "e2")
+    later = replace(other.event, meeting_url=MEET, start=START + timedelta(days=1))
+    stack.stores.meetings.save(replace(other, event=replace(later, end=START + timedelta(days=2))))
+    stack.run(4.5 * 3600, ticks=True)
+    console.sign_in()
+    row = stack.stores.meetings.get(event_id)
+    lists = (
+        f"/console/calendars/{calendar_id}",
+        f"/console/find?q={quote(MEET, safe='')}",
+        f"/console/copies?key={quote(row.meeting_key, safe='')}",
+        f"/console/meetings/{event_id}",
+    )
+    for page in lists:
+        body = console.get(page).body
+        lines = [each for each in re.findall(r"<li.*?</li>", body, re.DOTALL) if event_id in each]
+        told = words(lines[0] if lines else body)
+
+        assert "Joined" in told, page
+        assert "Done" in told, page
+        assert "Will join" not in told, page
+        assert "Won't join" not in told, page
 
 
 def test_a_meeting_says_will_join_and_why(stack: Stack, console: Console) -> None:
@@ -506,6 +559,21 @@ def test_copies_of_one_meeting_lose_one_bot(stack: Stack, console: Console) -> N
     assert "+0 bots, -1, 0 changed, 0 unchanged." in words(preview.body)
 
 
+def test_copies_say_whose_bot_serves_them(stack: Stack, console: Console) -> None:
+    invited = {"start": START + timedelta(hours=3), "link": MEET, "attendees": ["c@d.example"]}
+    stack.recall.account(GOOGLE, "ada@acme.example").add_event("All", organizer="x@y.z", **invited)
+    stack.recall.account(GOOGLE, "bob@acme.example").add_event("All", **invited)
+    calendars = [stack.connect(f"{each}@acme.example", entity_id=each) for each in ("ada", "bob")]
+    stack.run(30)
+    (row,) = stack.stores.meetings.of_calendar(calendars[0]).items
+    answer, asked = console.counted(f"/console/copies?key={quote(row.meeting_key, safe='')}")
+
+    assert "The bot is that of bob@acme.example" in words(answer.body)
+    assert "bob@acme.example · brings the bot" in words(answer.body)
+    assert "ada@acme.example · brings the bot" not in words(answer.body)
+    assert len(asked) <= REQUESTS_MAX
+
+
 def test_rules_that_somebody_changed_meanwhile_are_not_overwritten(
     stack: Stack, console: Console
 ) -> None:
@@ -607,25 +675,67 @@ def test_drift_is_shown_with_its_report(stack: Stack, console: Console) -> None:
     assert "healed" in body
 
 
+GOOGLE_WALK = Walk(fingerprint="never shown", started_at=START, moved_at=START)
+
+
+def rotation(stack: Stack, console: Console, **facts: Any) -> str:
+    """What the page says of a rotation that has come so far."""
+    report = replace(GOOGLE_WALK, **facts).report()
+    stack.stores.workspace.put_report("rotation#google_calendar#walk", report)
+    body = str(console.get("/console/secrets").body)
+    assert "never shown" not in body
+    return words(body)
+
+
 def test_a_rotation_is_followed(stack: Stack, console: Console) -> None:
     assert "No secret was rotated yet" in console.get("/console/secrets").body
-    stack.stores.workspace.put_report(
-        "rotation#google_calendar#walk",
-        {
-            "fingerprint": "never shown",
-            "started_at": "2027-03-01T08:00:00Z",
-            "written_at": None,
-            "position": "c",
-            "done": 41,
-            "failed": {"x": "recall_refused"},
-            "finished_at": None,
-        },
-    )
-    body = console.get("/console/secrets").body
+    until = START + timedelta(minutes=6)
+    walking = {"total": 50, "done": 42, "failed": {"cal-x": "recall_refused"}}
 
-    assert "Under way" in body
-    assert "41" in words(body)
-    assert "never shown" not in body
+    told = rotation(stack, console, **walking, step=Step.CALENDARS, stale_until=until)
+    assert "Under way" in told
+    assert "41 of 50 calendars" in told
+    assert "Giving it to one calendar after the other" in told
+    assert "Still needed" in told
+    assert "may use it until Mon 1 Mar 09:06 UTC" in told
+    assert "cal-x recall_refused" in told
+
+    told = rotation(stack, console, total=50, done=50, connected=48, step=Step.CONNECTIONS)
+    assert "Connected with it 48" in told
+
+    told = rotation(stack, console, total=50, done=50, lost={"cal-y": "still connecting"})
+    assert "Repeat the command" in told
+    assert "cal-y still connecting" in told
+
+    told = rotation(stack, console, total=50, done=50, connected=50, finished_at=START)
+    assert "Finished" in told
+    assert "Nobody needs it any more" in told
+
+
+def test_a_rotation_that_stopped_says_so(stack: Stack, console: Console) -> None:
+    told = rotation(stack, console, moved_at=START - timedelta(minutes=19), total=3, done=1)
+    assert "Under way" in told
+    told = rotation(stack, console, moved_at=START - timedelta(minutes=21), total=3, done=1)
+    assert "Stopped" in told
+    assert "silent for twenty minutes" in told
+
+
+def test_a_rotation_begun_before_there_were_steps_is_shown(stack: Stack, console: Console) -> None:
+    report = {
+        "fingerprint": "f",
+        "started_at": "2027-03-01T08:00:00Z",
+        "written_at": None,
+        "position": "c",
+        "done": 41,
+        "failed": {},
+        "finished_at": None,
+    }
+    stack.stores.workspace.put_report("rotation#google_calendar#walk", report)
+
+    told = words(console.get("/console/secrets").body)
+
+    assert "Have the new secret 41" in told
+    assert "Stopped" in told
 
 
 @pytest.mark.parametrize("title", [HOSTILE, "   ", "", "</title><h1>", "{{ 7 * 7 }}", "\u202e"])

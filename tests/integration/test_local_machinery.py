@@ -15,6 +15,7 @@ from moto import mock_aws
 from moto.sqs.models import Queue as MotoQueue
 
 from infra.local.cloud import EventTap, Meter, client, emulated_cloud
+from infra.local.emulators.clock import JumpingClock
 from infra.local.emulators.recall import LiveBot
 from infra.local.lambdas import InvocationError, Lambdas
 from infra.local.moto_queues import quick_queues
@@ -331,6 +332,31 @@ def test_a_paused_clock_fires_nothing_and_goes_on_afterwards() -> None:
     time.sleep(0.2)
     clock.stop()
     assert fired
+
+
+def test_a_jump_fires_once_what_came_due_meanwhile() -> None:
+    fired: list[str] = []
+    now = JumpingClock()
+    clock = ScheduleClock((TICK,), scale=1, fire=lambda _, text: fired.append(text), clock=now)
+    clock.start()
+    time.sleep(0.1)
+    assert [] == fired
+    jumped = now.advance(timedelta(hours=2))
+    time.sleep(0.7)
+    clock.stop()
+    (text,) = fired
+    assert datetime.fromisoformat(json.loads(text)["at"]) - jumped < timedelta(seconds=1)
+
+
+def test_queues_go_by_the_clock() -> None:
+    now = JumpingClock()
+    with mock_aws(), quick_queues(now):
+        sqs = client("sqs")
+        url = sqs.create_queue(QueueName="work")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody="later", DelaySeconds=600)
+        assert "Messages" not in sqs.receive_message(QueueUrl=url)
+        now.advance(timedelta(minutes=11))
+        assert 1 == len(sqs.receive_message(QueueUrl=url)["Messages"])
 
 
 def test_everything_is_emulated_unless_the_environment_says_otherwise() -> None:

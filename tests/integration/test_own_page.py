@@ -179,7 +179,12 @@ def test_the_mark_of_an_erasure_names_nobody(scene: Scene) -> None:
 
 def test_a_token_holds_what_it_was_made_of() -> None:
     link = OwnPageLink(
-        tenant_id="t:%", entity_id="é/1", issued_at=START, expires_at=START + HOUR, embed=True
+        tenant_id="t:%",
+        entity_id="é/1",
+        issued_at=START,
+        expires_at=START + HOUR,
+        embed=True,
+        connect=True,
     )
     token = own_page_token(link, link_secret=SECRET)
 
@@ -381,7 +386,7 @@ def test_a_word_that_nobody_can_press_is_refused(scene: Scene, word: str) -> Non
     assert 400 == scene.person.submit(scene.page, f"{scene.page}/override", {"word": word}).status
 
 
-@pytest.mark.parametrize("form", ["override", "rules", "disconnect", "reconnect"])
+@pytest.mark.parametrize("form", ["override", "rules", "disconnect", "reconnect", "connect"])
 def test_a_form_needs_the_seal_of_its_own_page(scene: Scene, form: str) -> None:
     other = page_link(scene.api, entity_id="u2")
     seal = re.search(r'name="csrf" value="([^"]+)"', scene.person.get(f"{other}/rules").body)
@@ -410,7 +415,7 @@ def test_an_erased_entity_s_forms_change_nothing(scene: Scene) -> None:
     word = f"occurrence off {scene.calendar_id} {scene.row().event.event_id}"
     scene.api.call("DELETE", "/v1/entities/default/u1")
     form = {"csrf": found[1], "word": word, "calendar": scene.calendar_id}
-    for name in ("override", "rules", "disconnect", "reconnect"):
+    for name in ("override", "rules", "disconnect", "reconnect", "connect"):
         assert 410 == scene.person.send(f"{scene.page}/{name}", form).status
     assert Choice.AUTO is scene.row().override.choice
 

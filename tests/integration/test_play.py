@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from werkzeug.test import Client
@@ -24,15 +24,20 @@ MEETING = {"account": ACCOUNT, "title": "Demo", "starts_in": "60", "minutes": "3
 
 
 @pytest.fixture
-def recall() -> RecallWorld:
-    return RecallWorld(VirtualClock(NOW), api_key="key", webhook_secret="")
+def clock() -> VirtualClock:
+    return VirtualClock(NOW)
 
 
 @pytest.fixture
-def browser(recall: RecallWorld) -> Client:
+def recall(clock: VirtualClock) -> RecallWorld:
+    return RecallWorld(clock, api_key="key", webhook_secret="")
+
+
+@pytest.fixture
+def browser(recall: RecallWorld, clock: VirtualClock) -> Client:
     providers = {
         platform: ProviderWorld(
-            VirtualClock(NOW),
+            clock,
             base_url=f"{HERE}/emulators/{platform}",
             platform=platform.value,
             client_id="client",
@@ -42,7 +47,7 @@ def browser(recall: RecallWorld) -> Client:
         for platform in Platform
     }
     backend = Backend(HERE, Secret("rk_never_used"))
-    play = Play(recall, providers=providers, backend=backend, public_url=HERE)
+    play = Play(recall, providers=providers, backend=backend, public_url=HERE, clock=clock)
     return Client(Request.application(play_page(play)), Response)
 
 
@@ -78,6 +83,17 @@ def test_a_title_is_only_text(browser: Client) -> None:
     assert "<script>alert" not in browser.get("/play", base_url=HERE).text
 
 
+def test_the_clock_is_put_forward(browser: Client, clock: VirtualClock) -> None:
+    send(browser, "person", PERSON)
+    send(browser, "add", MEETING)
+    assert "Demo" in browser.get("/play", base_url=HERE).text
+
+    assert send(browser, "jump", {"minutes": "120"}).status_code == 303
+
+    assert NOW + timedelta(hours=2) == clock.now()
+    assert "Demo" not in browser.get("/play", base_url=HERE).text
+
+
 def test_recall_goes_down_and_up(browser: Client, recall: RecallWorld) -> None:
     send(browser, "outage", {"state": "down"})
     assert recall.outage == 503
@@ -96,6 +112,8 @@ def test_recall_goes_down_and_up(browser: Client, recall: RecallWorld) -> None:
         ("person", {**PERSON, "email": "robin"}),
         ("end", {"bot": "none"}),
         ("lose", {"count": "101"}),
+        ("jump", {"minutes": "0"}),
+        ("jump", {"minutes": "10081"}),
     ],
 )
 def test_what_makes_no_sense_is_told(browser: Client, action: str, form: dict[str, str]) -> None:

@@ -17,9 +17,12 @@ from infra.local.emulators.recall.accounts import Account
 from infra.local.emulators.recall.records import Entry
 from infra.local.emulators.recall.switches import Switches
 from shared.domain.calendar import CalendarStatus
+from shared.domain.meeting import Override
+from shared.domain.rules import Choice
 from shared.errors import PermanentError, TransientError
 from shared.flows.calendars import AccountBusy
 from shared.flows.reconcile import AUDIT_PAGES_PER_RUN, AUDIT_PAUSE
+from shared.recall import RecallClient
 from shared.recall.budget import DEFAULT_LIMITS
 from tests.stack import GOOGLE, START, Stack
 
@@ -211,6 +214,62 @@ def test_each_class_of_drift_is_counted_and_repaired(
     assert wanted == starts(stack)
     stack.run(AUDIT_PAUSE.total_seconds() + 1)
     assert {} == found(audit(stack))
+
+
+def switched_off(stack: Stack, owner: Account) -> str:
+    """A meeting whose bot was there until just now; its id."""
+    add(owner, LATER)
+    calendar_id = connected(stack)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    word = Override(choice=Choice.OFF, set_at=stack.clock.now(), source="api")
+    stack.stores.meetings.set_override(row.event.event_id, word, now=stack.clock.now())
+    return str(row.event.event_id)
+
+
+def drifts(stack: Stack) -> int:
+    stack.reconciler().perform("audit")
+    return sum(map(int, stack.stores.workspace.report("drift")["counts"].values()))
+
+
+def test_a_word_that_is_still_owed_is_no_drift(stack: Stack, owner: Account) -> None:
+    event_id = switched_off(stack, owner)
+    assert stack.stores.meetings.get(event_id).due
+
+    assert 0 == drifts(stack)
+
+
+def test_a_list_from_before_a_word_was_carried_out_is_no_drift(
+    stack: Stack, owner: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit's page leaves Recall, the bot is taken off, and then the audit reads the row."""
+    listing = RecallClient.list_events
+    event_id = switched_off(stack, owner)
+
+    def overtaken(recall: RecallClient, **which: Any) -> Any:
+        page = listing(recall, **which)
+        monkeypatch.setattr(RecallClient, "list_events", listing)
+        stack.scheduler.queue.ring_work(now=stack.clock.now(), unique="bell")
+        stack.run(1)
+        return page
+
+    monkeypatch.setattr(RecallClient, "list_events", overtaken)
+
+    assert 0 == drifts(stack)
+    assert [] == starts(stack)
+    row = stack.stores.meetings.get(event_id)
+    assert row.assignment is None
+
+
+def test_a_bot_that_comes_back_later_is_drift(stack: Stack, owner: Account) -> None:
+    event_id = switched_off(stack, owner)
+    stack.scheduler.queue.ring_work(now=stack.clock.now(), unique="bell")
+    stack.run(120, ticks=True)
+    event = only_event(stack)
+    assert event.id == event_id
+    bot = {"join_at": event.start_time.isoformat()}
+    stack.recall.fleet.schedule(event, key="somebody else's", config=bot, url=MEET)
+
+    assert 1 == drifts(stack)
 
 
 def test_an_audit_goes_on_over_several_runs(stack: Stack, owner: Account) -> None:

@@ -21,7 +21,9 @@ from infra.local.emulators.http import Fault, FaultKind, Request, Response, Worl
 from infra.local.emulators.recall.accounts import GrantFailure, GrantResult
 from infra.local.emulators.recall.world import RecallWorld
 from infra.rotate import Surroundings, rotate
+from shared.domain.rotation import WALKS, Walk, walks_from
 from shared.recall import new_session
+from shared.storage import Tables, open_stores
 from tests.tables import REGION
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -189,6 +191,31 @@ def test_every_calendar_gets_the_secret_once(stage):
     assert {"connected"} == {each.status for each in stage.recall.calendars.values()}
 
 
+def test_others_can_follow_it(stage):
+    """What the console and the API read, at every pause and at the end."""
+    stage.calendars(250)
+    pause, store = stage.pause, open_stores(Tables(region=REGION, workspace=stage.tables.workspace))
+    seen: list[Walk] = []
+
+    def looked(seconds: float) -> None:
+        seen.extend(walks_from(store.workspace.documents(WALKS)).values())
+        pause(seconds)
+
+    stage.pause = looked
+    assert stage.rotate() == 0
+    seen.extend(walks_from(store.workspace.documents(WALKS)).values())
+
+    assert ["calendars", "waiting", "connections"] == list(
+        dict.fromkeys(each.step for each in seen)
+    )
+    assert {250} == {each.total for each in seen}
+    assert sorted(each.given for each in seen) == [each.given for each in seen]
+    assert not any(each.has_stalled(each.moved_at) for each in seen)
+    assert (250, 250) == (seen[-1].given, seen[-1].connected)
+    assert seen[-1].finished_at is not None
+    assert not seen[-1].lost
+
+
 def test_half_of_the_budget_is_left_to_the_live_system(stage):
     stage.calendars(250)
     before = len(stage.recall.calls)
@@ -313,6 +340,10 @@ def test_one_refusal_is_reported_and_healed_by_a_repeat(stage):
         else None
     )
     assert stage.rotate() == 1
+    store = open_stores(Tables(region=REGION, workspace=stage.tables.workspace))
+    (walk,) = walks_from(store.workspace.documents(WALKS)).values()
+    assert {ours[2]: "odd"} == walk.failed
+    assert {ours[2]} == walk.lost.keys()
     assert f"{ours[2]}  does not have the new secret (odd)" in stage.output
     assert NEW not in stage.output
 

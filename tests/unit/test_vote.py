@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.decision import Decision
+from shared.domain.event import Answer
+from shared.domain.meeting import Meeting
 from shared.domain.rules import Mode, Rules, Veto, Vote
-from shared.domain.vote import Ballot, tally
-from tests.unit.core_values import JOIN, NOW, SKIP
+from shared.domain.vote import Ballot, bringers_of, tally
+from tests.unit.core_values import JOIN, NOW, SKIP, event, meeting
 
 OFF = Decision(join=False, reason="override.off")
 DENIED = Decision(join=False, reason="denied.person", rule="deny.people:ceo@acme.example")
@@ -46,6 +48,52 @@ def under(rules: Rules, *ballots: Ballot) -> tuple[str | None, str | None]:
         ]
     )
     return (outcome.owner and outcome.owner.event_id, outcome.overruled)
+
+
+def rows_of(*ballots: Ballot) -> list[Meeting]:
+    """What is stored behind these ballots."""
+    answer = {True: Answer.DECLINED, False: Answer.ACCEPTED}
+    return [
+        meeting(
+            event=event(
+                event_id=each.event_id,
+                calendar_id=each.calendar_id,
+                owner_is_organizer=each.organizes,
+                owner_answer=answer[each.declined],
+            ),
+            wanted=each.decision.join and each.rules.mode is Mode.LIVE,
+        )
+        for each in ballots
+    ]
+
+
+@given(
+    st.lists(
+        st.builds(
+            ballot,
+            st.sampled_from("abcde"),
+            organizes=st.booleans(),
+            declined=st.booleans(),
+            connected_since=st.sampled_from([NOW, NOW - timedelta(days=1)]),
+            decision=st.sampled_from([JOIN, SKIP]),
+            rules=st.sampled_from([Rules(), Rules(mode=Mode.PREVIEW)]),
+        ),
+        max_size=5,
+        unique_by=lambda each: each.event_id,
+    )
+)
+def test_rows_tell_whose_bot_it_is_as_the_vote_did(ballots: list[Ballot]) -> None:
+    owner = tally(ballots).owner
+    bringers = [each.event.event_id for each in bringers_of(rows_of(*ballots))]
+    assert bool(bringers) is (owner is not None)
+    assert owner is None or owner.event_id in bringers
+
+
+def test_only_copies_that_are_alike_are_told_together() -> None:
+    host, guest = ballot("h", organizes=True), ballot("g")
+    told = [each.event.event_id for each in bringers_of(rows_of(guest, host, ballot("i")))]
+    assert ["event-h"] == told
+    assert 2 == len(bringers_of(rows_of(guest, ballot("i"), ballot("n", declined=True))))
 
 
 A, B = ballot("a"), ballot("b")

@@ -1,8 +1,8 @@
-"""Clocks for the emulated worlds: one that a test moves and one that runs by itself."""
+"""Clocks: one that a test moves, one that runs by itself, and one that runs and can be jumped."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 
@@ -40,3 +40,31 @@ class RealClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+class JumpingClock:
+    """The clock on the wall, put forward by whatever it was advanced by."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def advance(self, delta: timedelta) -> datetime:
+        """Jump forward by `delta` and return the new time; a clock never goes back."""
+        if delta < timedelta(0):
+            raise ValueError("a clock never goes back")
+        self.ahead += delta
+        return self.now()
+
+
+def datetime_by(clock: Clock) -> type[datetime]:
+    """`datetime` as the standard library has it, but for `now`, which asks the clock."""
+
+    class Told(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return clock.now().astimezone(tz)
+
+    return Told

@@ -23,11 +23,34 @@ function localTimes(root) {
   for (const each of root.querySelectorAll("[data-zone]")) each.textContent = each.dataset.zone;
 }
 
+// Sections of UTC days become sections of the viewer's days; a line begins with its start.
+function ownDays(root) {
+  const given = [...root.querySelectorAll("section[data-day]")];
+  const days = new Map();
+  for (const line of given.flatMap((each) => [...each.querySelectorAll("li.meeting")])) {
+    const start = line.querySelector("time");
+    const day = new Date(start.dateTime).toLocaleDateString("sv");
+    if (!days.has(day)) days.set(day, { start, lines: [] });
+    days.get(day).lines.push(line);
+  }
+  const own = [...days].map(([day, { start, lines }]) => {
+    const section = given[0].cloneNode(true);
+    const heading = section.querySelector("h2");
+    heading.id = `day-${day}`;
+    heading.querySelector("time").dateTime = start.dateTime;
+    section.setAttribute("aria-labelledby", heading.id);
+    section.querySelector("ol").replaceChildren(...lines);
+    return section;
+  });
+  for (const each of given.slice(1)) each.remove();
+  if (own.length) given[0].replaceWith(...own);
+}
+
 // A page with data-refresh (seconds) fetches itself and swaps its main part, unless in use.
 function refresh(main) {
   const seconds = Number(main.dataset.refresh);
   if (!seconds) return;
-  setInterval(async () => {
+  const timer = setInterval(async () => {
     const busy = document.hidden || main.querySelector(":focus, dialog[open], details[open]");
     if (busy) return;
     try {
@@ -36,7 +59,9 @@ function refresh(main) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("main");
       if (!fresh) return;
+      ownDays(fresh);
       localTimes(fresh);
+      if (!fresh.dataset.refresh) clearInterval(timer);
       main.replaceChildren(...fresh.childNodes);
     } catch {
       // Offline for a moment; the next turn tries again.
@@ -58,5 +83,6 @@ document.addEventListener("click", (event) => {
 });
 
 for (const each of document.querySelectorAll("[data-copy]")) each.hidden = false;
+ownDays(document);
 localTimes(document);
 refresh(document.querySelector("main"));

@@ -51,13 +51,12 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def visit(browser: Browser, width: str = "desktop", **options: object) -> BrowserContext:
     across, down = WIDTHS[width]
+    wanted = {"locale": "en-GB", "timezone_id": ZONE, **options}
     context = browser.new_context(
         viewport={"width": across, "height": down},
         is_mobile=width == "phone",
         has_touch=width == "phone",
-        locale="en-GB",
-        timezone_id=ZONE,
-        **options,
+        **wanted,
     )
     context.set_default_timeout(15_000)
     return context

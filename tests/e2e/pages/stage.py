@@ -106,8 +106,8 @@ class Stage:
         listed = self.meetings(self.calendars[email])
         return next(each for each in listed if each["title"] == title)
 
-    def page_link(self, entity_id: str) -> str:
-        return str(self.api("POST", f"/v1/entities/{TENANT}/{entity_id}/page-link", {})["url"])
+    def page_link(self, entity_id: str, **body: object) -> str:
+        return str(self.api("POST", f"/v1/entities/{TENANT}/{entity_id}/page-link", body)["url"])
 
     def opt_out_link(self, title: str, **body: object) -> str:
         meeting = self.meeting(title)
@@ -130,11 +130,16 @@ class Stage:
 
 
 @contextmanager
-def open_stage(*, hostile: bool = False, tick_seconds: int = TICK_SECONDS) -> Iterator[Stage]:
-    """A host without a story whose people have meetings, and no calendar connected yet."""
+def open_stage(
+    *, hostile: bool = False, tick_seconds: int = TICK_SECONDS, **variables: str
+) -> Iterator[Stage]:
+    """A host without a story whose people have meetings, and no calendar connected yet.
+
+    `variables`: what the host finds in its environment.
+    """
     options = parse_options(["--no-story", "--port", "0", "--tick-seconds", str(tick_seconds)])
     terminal = Terminal(io.StringIO(), environment={})
-    with local_host(read_settings(options, {}), terminal) as host:
+    with local_host(read_settings(options, variables), terminal) as host:
         recall = host.outside.recall
         assert recall is not None
         host.outside.providers[Platform.GOOGLE].add_account(DANA, "Dana Doe")

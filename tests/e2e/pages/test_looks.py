@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from shared.domain.calendar import Platform
+from shared.domain.rotation import Walk, rotation_name
 from tests.e2e.pages.conftest import WIDTHS, sign_in, visit, watched
 from tests.e2e.pages.stage import DANA, HOSTILE, TITLE_OF_REVIEW, Stage, open_stage
 
@@ -47,6 +51,7 @@ PAGES: dict[str, Address] = {
     "calendar": lambda stage: f"/console/calendars/{stage.calendars[DANA]}",
     "meeting": lambda stage: f"/console/meetings/{stage.meeting(TITLE_OF_REVIEW)['event_id']}",
     "hostile title": lambda stage: f"/console/meetings/{hostile(stage)}",
+    "copies": lambda stage: f"/console/copies?{copies(stage)}",
     "delete": lambda stage: f"/console/calendars/{stage.calendars[DANA]}/delete",
     "nothing found": lambda stage: "/console/find?q=nothing",
     "rules": lambda stage: "/console/rules?scope=tenant%3Aacme",
@@ -56,6 +61,7 @@ PAGES: dict[str, Address] = {
     "erase": lambda stage: "/console/erase",
     "secrets": lambda stage: "/console/secrets",
     "my meetings": lambda stage: path_of(stage, stage.page_link("dana")),
+    "my calendars": lambda stage: path_of(stage, stage.page_link("dana", connect=True)),
     "my rules": lambda stage: path_of(stage, stage.page_link("dana")) + "/rules",
     "disconnect": lambda stage: (
         path_of(stage, stage.page_link("dana")) + f"/disconnect?calendar={stage.calendars[DANA]}"
@@ -72,6 +78,10 @@ PAGES: dict[str, Address] = {
 def stage() -> Iterator[Stage]:
     with open_stage(hostile=True) as found:
         found.connect(found.dana, "dana")
+        now = datetime.now(UTC)
+        walk = Walk(fingerprint="", started_at=now, moved_at=now, total=9, done=4, failed={"c": ""})
+        name = rotation_name(Platform.GOOGLE, "walk")
+        found.stores().workspace.put_report(name, walk.report())
         yield found
 
 
@@ -127,6 +137,12 @@ def serious(page: Page) -> list[str]:
 def hostile(stage: Stage) -> str:
     listed = stage.meetings(stage.calendars[DANA])
     return next(str(each["event_id"]) for each in listed if each["title"] == HOSTILE)
+
+
+def copies(stage: Stage) -> str:
+    row = stage.stores().meetings.get(stage.meeting(TITLE_OF_REVIEW)["event_id"])
+    assert row is not None
+    return urlencode({"key": row.meeting_key})
 
 
 def path_of(stage: Stage, url: str) -> str:

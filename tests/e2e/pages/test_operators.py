@@ -149,6 +149,46 @@ def test_everything_works_without_scripts(browser: Browser, stage: Stage) -> Non
         assert not faults
 
 
+DAYS = """() => [...document.querySelectorAll("section[data-day]")].map((each) => [
+  each.querySelector("h2").textContent,
+  new Set([...each.querySelectorAll("li.meeting")].map((line) =>
+    new Date(line.querySelector("time").dateTime).toDateString())).size,
+  each.querySelectorAll("li.meeting").length])"""
+
+
+def test_days_are_those_of_the_viewer(browser: Browser, stage: Stage) -> None:
+    """Eight to eleven o'clock UTC is the evening in Auckland, and what follows the next day."""
+    calendar = stage.calendars.get(DANA) or stage.connect(stage.dana, "dana")
+    with visit(browser, timezone_id="Pacific/Auckland") as context:
+        page = context.new_page()
+        faults = watched(page)
+        sign_in(page, stage)
+        page.goto(f"{stage.url}/console/calendars/{calendar}")
+        days = page.evaluate(DAYS)
+        assert [1, 1, 1] == [dates for _, dates, _ in days]
+        assert [3, 6, 1] == [lines for *_, lines in days]
+        assert not any("UTC" in heading for heading, *_ in days)
+        card = page.get_by_role("region", name=days[1][0])
+        expect(card).to_contain_text("Salary talk")
+        card.get_by_role("listitem").filter(has_text="Salary talk").get_by_role(
+            "button", name="Auto"
+        ).click()
+        expect(page.get_by_role("status").first).to_contain_text("The rules decide again")
+        assert days == page.evaluate(DAYS)
+        assert not faults
+
+
+def test_days_say_utc_where_no_script_tells_the_zone(browser: Browser, stage: Stage) -> None:
+    calendar = stage.calendars.get(DANA) or stage.connect(stage.dana, "dana")
+    with visit(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        sign_in(page, stage)
+        page.goto(f"{stage.url}/console/calendars/{calendar}")
+        headings = page.locator("section[data-day] h2").all_text_contents()
+        assert 2 == len(headings)
+        assert all(heading.endswith(" UTC") for heading in headings)
+
+
 def test_somebody_invited_is_named_but_never_linked(
     page: Page, stage: Stage, calendar: str
 ) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from shared.domain.calendar import Platform
 from shared.domain.connect import LINK_LIFE
-from tests.e2e.pages.stage import DANA, MEET, TITLE_OF_REVIEW, Stage
+from tests.e2e.pages.stage import DANA, MEET, SAM, TITLE_OF_REVIEW, Stage
 
 pytestmark = pytest.mark.full
 LINK = f"{MEET}nwd-qrtr-rev"
@@ -128,6 +128,44 @@ def test_an_answer_that_nobody_asked_for_gets_a_page(page: Page, stage: Stage) -
     assert answer is not None
     assert answer.status >= 400
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_another_calendar_is_connected_from_the_page(page: Page, stage: Stage, dana: str) -> None:
+    del dana
+    page.goto(stage.page_link("dana", connect=True))
+    page.get_by_role("button", name="Connect Outlook Calendar").click()
+    page.get_by_role("link", name="Continue to Microsoft").click()
+    page.get_by_text("Sam Sample").click()
+    page.get_by_role("button", name="Allow").click()
+    page.wait_for_url("**/my/*?done=connected")
+    expect(page.get_by_role("status").first).to_contain_text("The calendar is connected")
+    row = page.get_by_role("region", name="Calendars").get_by_role("listitem").filter(has_text=SAM)
+    expect(row).to_contain_text("Outlook Calendar")
+    stage.until(lambda: connected(stage, SAM), "a second calendar that is connected")
+    page.reload()
+    row.get_by_role("link", name="Disconnect").click()
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("status").first).to_contain_text("disconnected")
+
+
+def test_somebody_cut_off_reconnects(page: Page, stage: Stage, dana: str) -> None:
+    stage.dana.revoke_grant()
+    stage.until(lambda: not connected(stage, DANA), "a calendar that is cut off")
+    page.goto(dana)
+    expect(page.get_by_role("alert")).to_contain_text("is disconnected")
+    page.get_by_role("button", name="Reconnect").click()
+    page.get_by_role("link", name="Continue to Google").click()
+    page.get_by_text("Dana Doe").click()
+    page.get_by_role("button", name="Allow").click()
+    page.wait_for_url("**/my/*?done=reconnected")
+    expect(page.get_by_role("status").first).to_contain_text("connected again")
+    stage.until(lambda: connected(stage, DANA), "a calendar that is connected again")
+    stage.until(lambda: stage.bots_at(LINK) == 1, "its bots again")
+
+
+def connected(stage: Stage, email: str) -> bool:
+    shown = stage.api("GET", "/v1/calendars?tenant_id=acme")["items"]
+    return any(each["email"] == email and each["status"] == "connected" for each in shown)
 
 
 def test_disconnecting_is_asked_again_and_done(page: Page, stage: Stage, dana: str) -> None:

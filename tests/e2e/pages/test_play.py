@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.pages.stage import Stage
+from tests.e2e.pages.conftest import sign_in
+from tests.e2e.pages.stage import DANA, PARTNER, Stage
 
 pytestmark = pytest.mark.full
 MAIL = "robin@acme.example"
@@ -69,6 +70,33 @@ def test_a_call_is_ended(page: Page, stage: Stage) -> None:
     page.get_by_role("button", name="End the call").click()
     expect(page.get_by_role("status").first).to_contain_text("removed the bot")
     stage.until(lambda: stage.bots_at(link) == 0, "no bot in a call that ended")
+
+
+def test_the_clock_jumps_over_a_meeting(page: Page, stage: Stage) -> None:
+    if DANA not in stage.calendars:
+        stage.connect(stage.dana, "dana")
+    link, begins = "https://meet.google.com/jmp-over-bot", datetime.now(UTC) + timedelta(minutes=30)
+    stage.dana.add_event("Jumped over", start=begins, link=link, attendees=[PARTNER])
+    stage.until(lambda: stage.bots_at(link) == 1, "a bot for the meeting")
+    page.goto(f"{stage.url}/play")
+    page.get_by_label("Minutes forward").fill("120")
+    page.get_by_role("button", name="Jump the clock").click()
+    expect(page.get_by_text("ahead of the clock on the wall")).to_be_visible()
+    stage.until(lambda: stage.bots_at(link) == 0, "no bot once the meeting is over")
+
+    def state() -> str:
+        return str(stage.meeting("Jumped over")["bot"]["state"])
+
+    stage.until(lambda: state() == "done", "a bot of which all is told")
+    row = stage.stores().meetings.get(stage.meeting("Jumped over")["event_id"])
+    assert row is not None
+    assert row.assignment is not None
+    assert row.assignment.state_at is not None
+    assert abs(row.assignment.state_at - row.event.end) < timedelta(minutes=1)
+    sign_in(page, stage)
+    page.goto(f"{stage.url}/console/meetings/{row.event.event_id}")
+    expect(page.get_by_role("heading", level=2).first).to_have_text("Joined.")
+    expect(page.get_by_role("button", name="Off")).to_have_count(0)
 
 
 def test_nobody_else_plays(page: Page, stage: Stage) -> None:
