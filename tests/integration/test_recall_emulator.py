@@ -633,6 +633,19 @@ class TestEvents:
         }
         assert 1 == len(stage.world.live_bots())
 
+    @pytest.mark.parametrize("last", ["third@acme.example", None])
+    def test_what_was_handed_on_before_recall_noticed_is_where_it_went(self, stage, meeting, last):
+        second = stage.account("heir@acme.example")
+        stage.connect("heir@acme.example")
+        home = stage.connect(last) if last else meeting["calendar_id"]
+        source = stage.account()
+        (name,) = source.events
+        source.transfer(name, second)
+        second.transfer(name, stage.account(last) if last else source)
+        stage.passes(seconds=10)
+        (held,) = [each for each in stage.events() if not each["is_deleted"]]
+        assert home == held["calendar_id"]
+
     def test_one_meeting_in_several_accounts(self, stage):
         guest = stage.account("guest@globex.example", MICROSOFT)
         stage.world.invite(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -88,7 +89,18 @@ def _shape(chance: Random) -> Shape:
 
 
 def play(seed: int | str) -> Outcome:
-    """From START on: people act while things fail, then all is calm, then it must be right."""
+    """From START on: people act while things fail, then all is calm, then it must be right.
+
+    A story that breaks down is a violation like any other.
+    """
+    try:
+        return _played(seed)
+    except Exception:  # noqa: BLE001  its seed is told, and the others go on
+        broken = f"it broke down: {traceback.format_exc(limit=-3)}"
+        return Outcome(seed=str(seed), violations=(broken,), story=())
+
+
+def _played(seed: int | str) -> Outcome:
     chance = Random(f"{seed}/setting")
     shape = _shape(Random(f"{seed}/shape"))
     climate = drawn(chance, start=START, end=START + timedelta(seconds=shape.seconds))

@@ -171,8 +171,11 @@ class Sync:
         )
 
     def _move_event(self, source: Account, target: Account, *, event_id: str) -> None:
+        if event_id in source.events:
+            return  # handed back before Recall noticed
         now = self._core.now()
-        homes = self.of_account(target)
+        # What was handed on before Recall noticed is gone here, and new there.
+        homes = self.of_account(target) if event_id in target.events else []
         for calendar in self.of_account(source):
             event = self._core.by_calendar.get(calendar.id, {}).pop(event_id, None)
             if event is None:
@@ -186,6 +189,8 @@ class Sync:
             self._core.send_sync(calendar.id, now)
             if homes:
                 self._core.send_sync(homes[0].id, now)
+        for home in homes:
+            self._import_soon(home)
 
     def _rehome(self, event: Event, home: Calendar, *, account: Account) -> None:
         event.calendar_id = home.id
