@@ -15,7 +15,7 @@ from shared.domain.calendar import (
 )
 from shared.domain.secret import Secret
 from shared.flows.doors import CalendarDoors
-from shared.flows.removal import forget
+from shared.flows.removal import disconnect, forget
 from shared.recall.errors import NotFound, Refused
 from shared.storage import Claim
 
@@ -76,6 +76,8 @@ def land(doors: CalendarDoors, arrival: Arrival, *, now: datetime) -> Landed:
     claim, known = _holder(doors, arrival, claim=_claim(doors, arrival, now=now), now=now)
     calendar = _renewed(doors, known, arrival=arrival, now=now) if known else None
     if known is not None and calendar is None:
+        # Should we die meanwhile, a refresh finishes it.
+        disconnect(doors, known, now=now)
         forget(doors, known, now=now)
         claim = _claim(doors, arrival, now=now)
     if calendar is not None:

@@ -44,18 +44,22 @@ def remove(
     The row goes last, so that whoever repeats a call that broke off finishes it. Raises
     Unfinished after `pages_max` pages of rows.
     """
-    # The scheduler plans nothing for a disconnected calendar, so no row comes back behind us.
+    disconnect(doors, calendar, now=now)
+    access_token = _access_token(doors, calendar)
+    delete_at_recall(doors, calendar.calendar_id)
+    if access_token is not None:
+        _revoke(doors, calendar, clients=clients, token=access_token, log=log)
+    return forget(doors, calendar, now=now, pages_max=pages_max)
+
+
+def disconnect(doors: CalendarDoors, calendar: Calendar, *, now: datetime) -> None:
+    """From here on nothing is planned for the calendar, so no row comes back behind us."""
     doors.calendars.change(
         calendar.calendar_id,
         status=CalendarStatus.DISCONNECTED,
         status_reason=DELETING,
         updated_at=now,
     )
-    access_token = _access_token(doors, calendar)
-    delete_at_recall(doors, calendar.calendar_id)
-    if access_token is not None:
-        _revoke(doors, calendar, clients=clients, token=access_token, log=log)
-    return forget(doors, calendar, now=now, pages_max=pages_max)
 
 
 def delete_at_recall(doors: CalendarDoors, calendar_id: str) -> None:
@@ -102,8 +106,10 @@ def _forget_meetings(
             )
         )
         for meeting in page.items:
-            doors.meetings.delete(meeting.event.event_id)
+            # Before the row goes, for nobody knows its copies after it. Of a calendar that is
+            # disconnected it counts for nothing already.
             _wake_copies(doors, meeting, now=now)
+            doors.meetings.delete(meeting.event.event_id)
             _wake_claim(doors, meeting, now=now)
         rows += len(page.items)
         if page.next_cursor is None:

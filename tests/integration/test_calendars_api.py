@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -636,6 +637,19 @@ def test_delete_leaves_nothing_behind(stage):
     assert notices[0][1]["bot_id"] == "bot-e1"
     assert stage.call("DELETE", f"/v1/calendars/{calendar_id}").status == 404
     assert stage.add().status == 201
+
+
+def test_copies_hear_of_a_deletion_that_dies_with_its_first_row(stage, monkeypatch):
+    calendar_id = connected(stage)
+    for owner, event_id in ((calendar_id, "goes"), ("another", "stays")):
+        row = replace(meeting(owner, event_id), meeting_key="key", shared=True)
+        stage.stores.meetings.save(row)
+    crash_after(monkeypatch, 1, (type(stage.stores.meetings), "delete"))
+    with suppress(Crash):
+        stage.call("DELETE", f"/v1/calendars/{calendar_id}")
+    assert stage.stores.meetings.get("goes") is None
+    copy = stage.stores.meetings.get("stays")
+    assert (copy.due, copy.asked) == (True, True)
 
 
 def test_what_was_said_of_a_series_goes_with_the_calendar(stage):

@@ -14,8 +14,7 @@ from typing import Any, Final
 from functions.oauth import app as oauth_app
 from infra.local.emulators.providers import answer_consent
 from infra.local.emulators.recall.accounts import Account
-from shared.errors import CallerError
-from shared.flows.meetings import Moment, existing_meeting, opt_out_occurrence
+from shared.flows.meetings import Moment, opt_out_occurrence
 from tests.connect_stage import Answer, gateway_event
 from tests.simulation.process import Killed
 from tests.simulation.world import GOOGLE, OUTLOOK, World
@@ -353,21 +352,22 @@ class Cast:
             return
         calendar_id, event_id = found
 
-        def say(service: Any, process: Any) -> None:
-            doors = service.meeting_doors()
-            meeting = existing_meeting(doors, calendar_id, event_id=event_id)
+        def say(service: Any, process: Any) -> bool:
+            """Wherever the meeting is by now: an earlier try may have been heard."""
+            meeting = service.stores.meetings.get(event_id)
+            if meeting is None:
+                return False
             at = Moment(now=process.now(), unique=self.world.random_text(8))
-            opt_out_occurrence(doors, meeting, opted_out=True, at=at)
+            opt_out_occurrence(service.meeting_doors(), meeting, opted_out=True, at=at)
+            return True
 
         if event_id in self.opted_out or not self._still_known(calendar_id, event_id):
             return
         self.opted_out.add(event_id)
-        try:
-            self.world.in_api(say)
-        except CallerError:
-            self.opted_out.discard(event_id)  # gone meanwhile
-        else:
+        if self.world.in_api(say):
             self.world.tell(f"{event_id[:8]} is opted out of")
+        else:
+            self.opted_out.discard(event_id)
 
     def _known_meeting(self) -> tuple[str, str] | None:
         connected = [each for each in self.people if each.calendar_id]

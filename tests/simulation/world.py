@@ -29,7 +29,7 @@ from infra.local.emulators.recall.switches import Switches, Timings
 from infra.local.emulators.recall.webhooks import Delivery
 from shared.domain.message import Tick, encode
 from shared.entrypoints.queue import answer
-from shared.errors import CallerError, RollcallError
+from shared.errors import RollcallError
 from shared.recall import new_session
 from shared.storage.attributes import stored_moment
 from tests.connect_stage import Answer, Context, gateway_event
@@ -485,16 +485,11 @@ class World:
         raise AssertionError(f"{method} {path} was never answered")
 
     def in_api(self, work: Callable[[Any, Process], Any]) -> Any:
-        """Something inside the API's function for which there is no route, until it is done.
-
-        CallerError where it is refused.
-        """
+        """Something inside the API's function for which there is no route, until it is done."""
         for _ in range(TRIES_MAX):
             process = self.process("calendars")
             try:
                 return process.serve(partial(work, process.service[0], process))
-            except CallerError:
-                raise
             except (Killed, RollcallError):
                 self.hub.sleep(BACK_SECONDS)
         raise AssertionError("the API never did it")
