@@ -254,11 +254,12 @@ class Actor:
         event_id = row.event.event_id
         if is_unheard(row):
             return heard(row, self._recall.get_event(event_id), around=around)
+        self._return_dragged(row, own=row.meeting_key)
         return unscheduled(row, self._recall.unschedule_bot(event_id), around=around)
 
     def _schedule(self, row: Meeting, call: Schedule, *, around: Surroundings) -> Meeting:
         event_id, wish = row.event.event_id, call.wish
-        self._return_dragged(row, wish)
+        self._return_dragged(row, own=wish.meeting_key)
         if call.clear_first:
             row = cleared(row, self._recall.unschedule_bot(event_id))
         ours = {MEETING: wish.meeting_key, EVENT: event_id}
@@ -274,7 +275,7 @@ class Actor:
         )
         return scheduled(row, answer, asked=call, around=around)
 
-    def _return_dragged(self, row: Meeting, wish: Wish) -> None:
+    def _return_dragged(self, row: Meeting, *, own: str | None) -> None:
         """Have the copies of another meeting ask anew for their bot, if it stands at our start.
 
         An event that moves between our List and our call takes the bot that it joins along, and
@@ -283,7 +284,7 @@ class Actor:
         keys = {
             entry.deduplication_key
             for entry in coming(row, now=self._clock())
-            if entry.start == row.event.start and entry.deduplication_key != wish.meeting_key
+            if entry.start == row.event.start and entry.deduplication_key != own
         }
         for key in sorted(keys):
             for copy in self._stores.meetings.of_key(key):

@@ -63,3 +63,16 @@ def test_the_bot_of_the_others_goes_back_to_its_time(shared: Stack) -> None:
     # The copy that moved first waits five minutes for the others.
     shared.run(400, ticks=True)
     assert [IN_THREE_HOURS, IN_FIVE_HOURS] == starts(shared)
+
+
+def test_it_goes_back_also_when_the_copy_that_moved_wants_none_any_more(shared: Stack) -> None:
+    dana = shared.recall.account(GOOGLE, DANA)
+    event_id = dana.add_event("Kickoff", start=IN_THREE_HOURS, link=LINK, attendees=[GUEST])
+
+    def moves_and_declines() -> None:
+        dana.move(event_id, IN_FIVE_HOURS)
+        dana.set_response(event_id, "declined")
+
+    before_the_next_call(shared, "POST", moves_and_declines)
+    shared.run(400, ticks=True)
+    assert [IN_THREE_HOURS] == starts(shared)
