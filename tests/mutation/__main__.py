@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib
 import os
 import random
@@ -39,21 +40,6 @@ from tests.mutation.operators import Mutant, mutants_of
 from tests.mutation.verdicts import Reach, Verdict, Verdicts
 
 EQUIVALENT = Path("tests/mutation/equivalent.toml")
-# Imported once, so that a mutant that needs a fresh import does not pay for them.
-FOREIGN = (
-    "aws_lambda_powertools.event_handler",
-    "aws_lambda_powertools.metrics",
-    "aws_lambda_powertools.utilities.idempotency",
-    "boto3",
-    "hypothesis.extra",
-    "hypothesis.strategies",
-    "moto",
-    "moto.server",
-    "pydantic",
-    "pynamodb.models",
-    "requests",
-    "time_machine",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +54,6 @@ def main() -> int:
     options = _options()
     # Each mutant that needs a fresh import would load all of them.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    for name in FOREIGN:
-        importlib.import_module(name)
     equivalent = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))
     lines, good = [], True
     for part in _parts():
@@ -133,6 +117,10 @@ class Bench:
         reach = self._surveyed()
         for path in {*self.part.sources, *(name.partition("::")[0] for name in reach.seconds)}:
             _imported(path)
+        # Once, so that a mutant that needs a fresh import does not pay for them.
+        for name in reach.foreign:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
         self._run_all(
             (m for m in self.wanted if m.name not in self.state.now),
             lambda mutant, told: self._anew(mutant, reach, told=told),

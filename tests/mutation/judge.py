@@ -37,6 +37,7 @@ SLOWER_MAX = 10.0
 FOLLOWED_CALLS_MAX = 100
 MEMORY_BYTES_MAX = 4 * 1024**3
 SURVIVED, KILLED, BROKEN = 0, 1, 3
+OURS = frozenset({"__main__", "conftest", "functions", "infra", "shared", "tests"})
 TIMED_OUT = (signal.SIGALRM, signal.SIGVTALRM)
 
 
@@ -78,6 +79,7 @@ class Survey(Session):
         gc.freeze()
         new = [item for item in session.items if item.nodeid not in self.known.seconds]
         self.known.add(_forked_reach(self.paths, new))
+        self.known.foreign = [n for n in sys.modules if n.partition(".")[0] not in OURS]
         self.then(self.known, items)
         return True
 

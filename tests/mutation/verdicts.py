@@ -28,10 +28,14 @@ class Verdict:
 
 @dataclass
 class Reach:
-    """Which tests reach which lines (`path:line`), and how long each takes."""
+    """Which tests reach which lines (`path:line`), and how long each takes.
+
+    `foreign`: the modules of others that are loaded by then.
+    """
 
     tests: dict[str, set[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    foreign: list[str] = field(default_factory=list)
 
     def of_lines(self, path: str, lines: Iterable[int]) -> set[str]:
         return set().union(*(self.tests.get(f"{path}:{line}", ()) for line in lines))
@@ -94,12 +98,13 @@ class Verdicts:
                 for where, names in stored["tests"].items()
             },
             {n: each for n, each in stored["seconds"].items() if n.partition("::")[0] in same},
+            stored["foreign"],
         )
 
     def save_reach(self, reach: Reach) -> None:
         STATE.mkdir(parents=True, exist_ok=True)
         tests = {where: sorted(names) for where, names in reach.tests.items()}
-        facts = {"tests": tests, "seconds": reach.seconds}
+        facts = {"tests": tests, "seconds": reach.seconds, "foreign": reach.foreign}
         self._reach_path.write_text(json.dumps({"code": self.code, "files": self.files, **facts}))
 
     @property

@@ -18,8 +18,8 @@ def stream():
 
 @pytest.fixture
 def log(stream, request):
-    # Powertools keeps one logger, and its stream, per name.
-    return Log(request.node.name, stream=stream)
+    # Powertools keeps one logger, and its stream, per name; a test may be played twice.
+    return Log(f"{request.node.name} {id(stream)}", stream=stream)
 
 
 def lines(stream):
