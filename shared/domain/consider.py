@@ -231,6 +231,11 @@ def kept(row: Meeting, assignment: Assignment, *, around: Surroundings) -> Meeti
     return _settled(tried, around, fresh=False)
 
 
+def handed(row: Meeting, assignment: Assignment, *, around: Surroundings) -> Meeting:
+    """The row with the bot of a claim that it never heard of, or whose copies it did not see."""
+    return _settled(_assigned(row, assignment, around=around), around, fresh=True)
+
+
 def released(row: Meeting, *, around: Surroundings) -> Meeting:
     """The row after its claim has ended: the bot is gone, or has been asked to leave."""
     tried = replace(postponed(row, now=around.now), assignment=None)

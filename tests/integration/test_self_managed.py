@@ -286,3 +286,44 @@ def test_a_bot_whose_row_was_lost_is_told_to_have_gone(stack: Stack, owner: Acco
     assert [] == live(stack)
     ends = [detail["bot_id"] for name, detail in stack.notices if name == "bot.cancelled"]
     assert [bot.bot_id] == ends
+
+
+@pytest.mark.parametrize("minutes", [180, 8])
+def test_switching_over_finds_a_bot_whose_row_was_lost(
+    stack: Stack, owner: Account, minutes: int
+) -> None:
+    start = START + timedelta(minutes=minutes)
+    add(owner, start=start)
+    calendar_id = connected(stack)
+    (bot,) = stack.recall.live_bots()
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    # As after a crash between Create Bot and the storing.
+    stack.stores.meetings.save(replace(row, assignment=None))
+    StackApi(stack).call("PUT", "/v1/rules/default", MANAGED)
+    for seen in at_each_moment(stack, 60):
+        assert len(seen) <= 1
+    assert [(MEET, start)] == live(stack)
+    (now,) = stack.recall.live_bots()
+    late = minutes == 8
+    assert late == (now.bot_id == bot.bot_id), "too late to change over, or not"
+    assert (0 if late else 1) == event_bots(stack)
+
+
+@pytest.mark.parametrize("releasing", [True, False])
+def test_switching_over_ends_a_claim_without_a_bot_or_half_released(
+    stack: Stack, owner: Account, releasing: bool
+) -> None:
+    add(owner)
+    calendar_id = connected(stack)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    claim = stack.stores.claims.get(row.meeting_key)
+    held = {"releasing": True} if releasing else {"bot_id": None}
+    # As after a crash in the middle of Release, or between Create Bot and its note.
+    stack.stores.claims.save(replace(claim, **held, due=True, next_attempt=row.event.end))
+    stack.stores.meetings.save(replace(row, assignment=None))
+    StackApi(stack).call("PUT", "/v1/rules/default", MANAGED)
+    for seen in at_each_moment(stack, 60):
+        assert len(seen) <= 1
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    assert 1 == event_bots(stack)
+    assert None is stack.stores.claims.get(row.meeting_key)
