@@ -327,3 +327,36 @@ def test_switching_over_ends_a_claim_without_a_bot_or_half_released(
     assert [(MEET, IN_THREE_HOURS)] == live(stack)
     assert 1 == event_bots(stack)
     assert None is stack.stores.claims.get(row.meeting_key)
+
+
+@pytest.mark.parametrize("leaves", ["moves", "loses its link"])
+def test_a_copy_that_takes_the_place_of_another_waits_for_its_bot(
+    stack: Stack, owner: Account, leaves: str
+) -> None:
+    """The bot of the one that left cannot be taken off for a while after the switch."""
+    put(stack, MANAGED)
+    event = add(owner)
+    connected(stack)
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    until = stack.clock.now() + timedelta(minutes=1)
+
+    def refused(request: Request) -> Fault | None:
+        busy = "/calendar-events/" in request.url and request.method in {"DELETE", "POST"}
+        if not busy or stack.clock.now() >= until:
+            return None
+        return Fault(kind=FaultKind.ANSWER, answer=Response(status=503))
+
+    stack.adapter.faults = refused
+    StackApi(stack).call("PUT", "/v1/rules/default", OWN)
+    stack.run(5, ticks=True)
+    if leaves == "moves":
+        owner.move(event, IN_THREE_HOURS + timedelta(hours=1))
+    else:
+        owner.relink(event, None)
+    stack.run(10, ticks=True)
+    add(owner)
+    place = (MEET, IN_THREE_HOURS)
+    for seen in at_each_moment(stack, 240):
+        assert 1 >= seen.count(place)
+    assert place in live(stack)
+    assert 0 == event_bots(stack)
