@@ -231,6 +231,11 @@ def kept(row: Meeting, assignment: Assignment, *, around: Surroundings) -> Meeti
     return _settled(tried, around, fresh=False)
 
 
+def handed(row: Meeting, assignment: Assignment, *, around: Surroundings) -> Meeting:
+    """The row with the bot of a claim that it never heard of, or whose copies it did not see."""
+    return _settled(_assigned(row, assignment, around=around), around, fresh=True)
+
+
 def released(row: Meeting, *, around: Surroundings) -> Meeting:
     """The row after its claim has ended: the bot is gone, or has been asked to leave."""
     tried = replace(postponed(row, now=around.now), assignment=None)
@@ -435,6 +440,7 @@ def _has(copy: Copy, wish: Wish) -> bool:
     assigned = copy.row.assignment
     return (
         assigned is not None
+        and copy.row.meeting_key == wish.meeting_key
         and (assigned.by, assigned.deduplication_key) == (wish.scheduling, wish.meeting_key)
         and assigned.missed is None
         and not is_over(assigned.state)
@@ -448,10 +454,14 @@ def _drains(copy: Copy, wish: Wish) -> bool:
         own = assigned.by is Scheduling.SELF_MANAGED
         if assigned.by is not wish.scheduling and (own or assigned.join_at <= now):
             return True
-    here = copy.row.meeting_key == wish.meeting_key
-    if not here or wish.scheduling is not Scheduling.SELF_MANAGED:
+    if wish.scheduling is not Scheduling.SELF_MANAGED:
         return False
-    return copy.row.asked or bool(coming(copy.row, now=now))
+    waiting = coming(copy.row, now=now)
+    if copy.row.meeting_key == wish.meeting_key:
+        return copy.row.asked or bool(waiting)
+    # It has moved on, and its bot has not.
+    place = (wish.meeting_key, wish.start)
+    return any((entry.deduplication_key, entry.start) == place for entry in waiting)
 
 
 def _assigned(row: Meeting, assignment: Assignment | None, *, around: Surroundings) -> Meeting:

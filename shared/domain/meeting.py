@@ -111,6 +111,14 @@ class Meeting:
     version: int | None = None
 
     @property
+    def keys(self) -> frozenset[str]:
+        """Of the meetings where the copy stands, or a bot of its does still."""
+        held = {entry.deduplication_key for entry in self.bots if entry.bot_id not in self.released}
+        if self.assignment is not None:
+            held.add(self.assignment.deduplication_key)
+        return frozenset(key for key in (self.meeting_key, *held) if key)
+
+    @property
     def set_aside(self) -> bool:
         """Refused, and left alone until facts change or somebody has it tried again."""
         return self.problem is not None and not self.due

@@ -16,6 +16,7 @@ from shared.domain.consider import (
     action_for,
     cleared,
     gone,
+    handed,
     heard,
     is_unheard,
     kept,
@@ -46,13 +47,13 @@ from shared.domain.room import room
 from shared.domain.rules import Scheduling
 from shared.domain.watchdog import BotAnswer, finding
 from shared.errors import TransientError
-from shared.flows.claims import DueClaims, assignment_of, wanted_by
+from shared.flows.claims import DueClaims, assignment_of, bot_of, wanted_by
 from shared.flows.observe import Change
 from shared.recall import RATE_BUDGET, Blocked, NotFound, OutOfCredit, Refused, Throttled
 from shared.storage import Conflict
 
 if TYPE_CHECKING:
-    from shared.domain.meeting import Meeting
+    from shared.domain.meeting import Assignment, Meeting
     from shared.events import EventBus
     from shared.flows.keep import Keeper
     from shared.flows.observe import Observer
@@ -259,6 +260,8 @@ class Actor:
 
     def _schedule(self, row: Meeting, call: Schedule, *, around: Surroundings) -> Meeting:
         event_id, wish = row.event.event_id, call.wish
+        if (own_bot := self._own_bot(wish)) is not None:
+            return handed(row, own_bot, around=around)
         self._return_dragged(row, own=wish.meeting_key)
         if call.clear_first:
             row = cleared(row, self._recall.unschedule_bot(event_id))
@@ -274,6 +277,20 @@ class Actor:
             event_id, deduplication_key=wish.meeting_key, bot_config=config
         )
         return scheduled(row, answer, asked=call, around=around)
+
+    def _own_bot(self, wish: Wish) -> Assignment | None:
+        """The meeting's bot of our own, if there is one, must go before Recall makes another.
+
+        No row need know of it: a crash or a late index may hide it, its claim never is. A claim
+        that knows no bot, or lets go of it, is ended here.
+        """
+        claim = self._keeper.holds(wish.meeting_key)
+        if claim is None:
+            return None
+        if claim.bot_id is None or claim.releasing:
+            self._keeper.release(wish.meeting_key)
+            return None
+        return bot_of(claim)
 
     def _return_dragged(self, row: Meeting, *, own: str | None) -> None:
         """Have the copies of another meeting ask anew for their bot, if it stands at our start.

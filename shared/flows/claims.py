@@ -50,6 +50,19 @@ def assignment_of(held: Held, wish: Wish) -> Assignment:
     )
 
 
+def bot_of(claim: Claim) -> Assignment | None:
+    """The bot that a claim knows, as a row that never heard of it takes it over."""
+    if claim.bot_id is None:
+        return None
+    return Assignment(
+        bot_id=claim.bot_id,
+        deduplication_key=claim.meeting_key,
+        fingerprint=claim.fingerprint,
+        join_at=claim.start,
+        by=Scheduling.SELF_MANAGED,
+    )
+
+
 class DueClaims:
     """Settles claims one after the other: their meetings' rows say whether a bot is wanted."""
 
@@ -107,15 +120,9 @@ class DueClaims:
         now = self._clock()
         row = self._stores.meetings.get(claim.event_id)
         unheard = row is not None and row.assignment is None and row.event.end > now
-        if row is None or not unheard or claim.bot_id is None:
+        bot = bot_of(claim)
+        if row is None or not unheard or bot is None:
             return False
-        bot = Assignment(
-            bot_id=claim.bot_id,
-            deduplication_key=claim.meeting_key,
-            fingerprint=claim.fingerprint,
-            join_at=claim.start,
-            by=Scheduling.SELF_MANAGED,
-        )
         self._stores.meetings.save(replace(row, assignment=bot, due=True, next_attempt=now))
         return True
 

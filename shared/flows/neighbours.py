@@ -100,13 +100,13 @@ class Neighbours:
         )
 
     def _copies(self, row: Meeting | None) -> list[Meeting]:
-        """The other copies at the row's key, and at that of its bot; alone costs nothing."""
+        """The other copies around the row's key, and that of its bot; alone costs nothing."""
         if row is None or not row.shared:
             return []
         keys = {row.meeting_key}
         if row.assignment is not None:
             keys.add(row.assignment.deduplication_key)
-        found = [copy for key in keys if key for copy in self._stores.meetings.of_key(key)]
+        found = [copy for key in keys if key for copy in self._stores.meetings.around_key(key)]
         return [copy for copy in found if copy.event.event_id != row.event.event_id]
 
     def _rules(self, calendars: Iterable[Calendar]) -> dict[str, Rules]:

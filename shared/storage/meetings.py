@@ -102,10 +102,11 @@ class MeetingRow(Model):
 
 
 class LatelyKeyed:
-    """Which events this process stored under a meeting key, the last LATELY_MAX of them.
+    """Which events this process saw at a meeting key, or with its bot, the last LATELY_MAX.
 
-    The index learns of a row a moment later, and the copies of one meeting come together. Hints
-    only, like those of the index: whoever asks reads the rows.
+    The index learns of a row a moment later, and the copies of one meeting come together; of a
+    row that has left the key and has its bot still, it does not tell. Hints only, like those of
+    the index: whoever asks reads the rows.
     """
 
     def __init__(self) -> None:
@@ -149,8 +150,7 @@ class MeetingStore:
         """
         version = (meeting.version or 0) + 1
         self._table.put(_row(meeting, version=version), condition=_unchanged(meeting))
-        if meeting.meeting_key is not None:
-            self._lately.note(meeting.meeting_key, meeting.event.event_id)
+        self._note(meeting)
         return replace(meeting, version=version)
 
     def due(self, *, now: datetime, limit: int) -> list[Meeting]:
@@ -163,6 +163,8 @@ class MeetingStore:
         waking = Selection(index="by_wake", value=YES, within=MeetingRow.wake_at <= now)
         hints = [*self._hints(owing, limit=limit), *self._hints(waking, limit=limit)]
         meetings = self.get_many(hints).values()
+        for each in meetings:
+            self._note(each)
         nearest = sorted((each for each in meetings if _is_due(each, now=now)), key=_nearness)
         return nearest[:limit]
 
@@ -193,11 +195,16 @@ class MeetingStore:
 
     def of_key(self, meeting_key: str, *, limit: int = COPIES_MAX) -> list[Meeting]:
         """The event copies behind one meeting, read consistently."""
-        rows = self._table.get_many(self.ids_of_key(meeting_key, limit=limit))
-        return [_meeting(row) for row in rows if row.meeting_key == meeting_key]
+        found = self.around_key(meeting_key, limit=limit)
+        return [meeting for meeting in found if meeting.meeting_key == meeting_key]
+
+    def around_key(self, meeting_key: str, *, limit: int = COPIES_MAX) -> list[Meeting]:
+        """As of_key, and with them the copies that have left the key and not yet its bot."""
+        found = self.get_many(self.ids_of_key(meeting_key, limit=limit)).values()
+        return [meeting for meeting in found if meeting_key in meeting.keys]
 
     def ids_of_key(self, meeting_key: str, *, limit: int = COPIES_MAX) -> list[str]:
-        """Event ids of those copies, from the index and from what was written here lately."""
+        """Event ids of all these copies, from the index and from what was seen here lately."""
         if not 0 < len(meeting_key.encode()) <= INDEX_KEY_BYTES_MAX:
             return []
         indexed = self._hints(Selection(index="by_key", value=meeting_key), limit=limit)
@@ -277,6 +284,10 @@ class MeetingStore:
 
     def delete(self, event_id: str) -> None:
         self._table.delete(event_id)
+
+    def _note(self, meeting: Meeting) -> None:
+        for key in meeting.keys:
+            self._lately.note(key, meeting.event.event_id)
 
     def _hints(self, selection: Selection, *, limit: int) -> list[str]:
         return [hint.event_id for hint in self._table.select(selection, limit=limit).items]

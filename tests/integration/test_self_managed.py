@@ -286,3 +286,77 @@ def test_a_bot_whose_row_was_lost_is_told_to_have_gone(stack: Stack, owner: Acco
     assert [] == live(stack)
     ends = [detail["bot_id"] for name, detail in stack.notices if name == "bot.cancelled"]
     assert [bot.bot_id] == ends
+
+
+@pytest.mark.parametrize("minutes", [180, 8])
+def test_switching_over_finds_a_bot_whose_row_was_lost(
+    stack: Stack, owner: Account, minutes: int
+) -> None:
+    start = START + timedelta(minutes=minutes)
+    add(owner, start=start)
+    calendar_id = connected(stack)
+    (bot,) = stack.recall.live_bots()
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    # As after a crash between Create Bot and the storing.
+    stack.stores.meetings.save(replace(row, assignment=None))
+    StackApi(stack).call("PUT", "/v1/rules/default", MANAGED)
+    for seen in at_each_moment(stack, 60):
+        assert len(seen) <= 1
+    assert [(MEET, start)] == live(stack)
+    (now,) = stack.recall.live_bots()
+    late = minutes == 8
+    assert late == (now.bot_id == bot.bot_id), "too late to change over, or not"
+    assert (0 if late else 1) == event_bots(stack)
+
+
+@pytest.mark.parametrize("releasing", [True, False])
+def test_switching_over_ends_a_claim_without_a_bot_or_half_released(
+    stack: Stack, owner: Account, releasing: bool
+) -> None:
+    add(owner)
+    calendar_id = connected(stack)
+    (row,) = stack.stores.meetings.of_calendar(calendar_id).items
+    claim = stack.stores.claims.get(row.meeting_key)
+    held = {"releasing": True} if releasing else {"bot_id": None}
+    # As after a crash in the middle of Release, or between Create Bot and its note.
+    stack.stores.claims.save(replace(claim, **held, due=True, next_attempt=row.event.end))
+    stack.stores.meetings.save(replace(row, assignment=None))
+    StackApi(stack).call("PUT", "/v1/rules/default", MANAGED)
+    for seen in at_each_moment(stack, 60):
+        assert len(seen) <= 1
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    assert 1 == event_bots(stack)
+    assert None is stack.stores.claims.get(row.meeting_key)
+
+
+@pytest.mark.parametrize("leaves", ["moves", "loses its link"])
+def test_a_copy_that_takes_the_place_of_another_waits_for_its_bot(
+    stack: Stack, owner: Account, leaves: str
+) -> None:
+    """The bot of the one that left cannot be taken off for a while after the switch."""
+    put(stack, MANAGED)
+    event = add(owner)
+    connected(stack)
+    assert [(MEET, IN_THREE_HOURS)] == live(stack)
+    until = stack.clock.now() + timedelta(minutes=1)
+
+    def refused(request: Request) -> Fault | None:
+        busy = "/calendar-events/" in request.url and request.method in {"DELETE", "POST"}
+        if not busy or stack.clock.now() >= until:
+            return None
+        return Fault(kind=FaultKind.ANSWER, answer=Response(status=503))
+
+    stack.adapter.faults = refused
+    StackApi(stack).call("PUT", "/v1/rules/default", OWN)
+    stack.run(5, ticks=True)
+    if leaves == "moves":
+        owner.move(event, IN_THREE_HOURS + timedelta(hours=1))
+    else:
+        owner.relink(event, None)
+    stack.run(10, ticks=True)
+    add(owner)
+    place = (MEET, IN_THREE_HOURS)
+    for seen in at_each_moment(stack, 240):
+        assert 1 >= seen.count(place)
+    assert place in live(stack)
+    assert 0 == event_bots(stack)

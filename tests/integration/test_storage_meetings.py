@@ -271,6 +271,8 @@ def test_copies_of_one_meeting_share_a_key(stores: Stores) -> None:
     assert {"mine", "yours", "moved"} == {m.event.event_id for m in stores.meetings.of_key(key)}
     assert {"mine", "yours", "moved"} == set(stores.meetings.ids_of_key(key))
     assert [m.event.event_id for m in stores.meetings.of_key("k1")] == ["later"]
+    around = {m.event.event_id for m in stores.meetings.around_key("k1")}
+    assert {"later", "moved"} == around, "who has left, with the bot, is no copy"
 
 
 def test_a_row_wakes_by_itself_when_its_time_has_come(stores: Stores) -> None:

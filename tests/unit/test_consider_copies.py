@@ -358,7 +358,14 @@ def test_who_moved_first_waits_for_a_copy_that_still_uses_the_bot() -> None:
         (False, Rules(), copy(assignment=assignment(OWN, deduplication_key="other"))),
         (True, OWN_RULES, copy(OWN_RULES, bots=(bot(),))),
         (False, OWN_RULES, copy(OWN_RULES, bots=(bot(start=NOW),))),
-        (False, OWN_RULES, copy(OWN_RULES, bots=(bot(),), meeting_key="other")),
+        (True, OWN_RULES, copy(OWN_RULES, bots=(bot(),), meeting_key="other")),
+        (False, OWN_RULES, copy(OWN_RULES, bots=(bot(start=LATER),), meeting_key="other")),
+        (
+            False,
+            OWN_RULES,
+            copy(OWN_RULES, bots=(replace(bot(), deduplication_key="other"),), meeting_key="other"),
+        ),
+        (False, Rules(), copy(bots=(bot(),), meeting_key="other")),
         (False, Rules(), copy(bots=(bot(),))),
         (True, OWN_RULES, copy(OWN_RULES, assignment=assignment(MANAGED, join_at=NOW))),
         (
