@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
+
 from tests.simulation import log_lines
 from tests.simulation.climate import Climate
-from tests.simulation.crash_scenes import Stage
+from tests.simulation.crash_scenes import NOON, Stage
+from tests.simulation.monitors import Monitors
 from tests.simulation.people import SCOPES, Cast
 from tests.simulation.process import Fate, Io
-from tests.simulation.world import GOOGLE, World
+from tests.simulation.world import GOOGLE, START, World
 
 
 def test_a_second_request_finds_the_calendar_that_the_first_died_over() -> None:
@@ -40,6 +44,25 @@ def test_a_call_that_was_put_off_is_logged_without_whom_it_is_about() -> None:
         stage.judge.read(lines())
     assert "bot call postponed" in lines()
     assert [] == stage.world.violations
+
+
+def test_a_bot_taken_off_that_reports_its_end_before_the_row_says_so_is_gone() -> None:
+    stage = Stage("taken off and ended")
+    world, monitors = stage.world, Monitors(stage.world, by_calendar=False)
+    with log_lines.captured(), world.open():
+        stage.soon(partial(stage.rules, {"scheduling": "self_managed"}))
+        dana = stage.connected("dana")
+        stage.settle(60)
+        copies = stage.meeting(dana, start=START + timedelta(minutes=9))
+        stage.settle(60)
+        befalls_once(world, "PutEvents", Fate.DIES_AFTER)
+        stage.soon(partial(stage.override, dana, copies, "off"))
+        stage.settle(120)
+        dana.account.move(copies[dana.email], NOON)
+        stage.settle()
+        monitors.rest()
+    assert [] == world.recall.live_bots()
+    assert [] == world.violations
 
 
 def befalls_once(world: World, operation: str, fate: Fate) -> None:
