@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -81,7 +81,9 @@ def _bot_change(step: Step, about: _About) -> BotScheduled | BotRescheduled | Bo
         return BotScheduled(
             **about, bot_id=after.bot_id, start_time=start, join_at=after.join_at, reason=reason
         )
-    if before.asked() == after.asked():
+    # Finding out the make of a bot that was only seen in a list changes nothing.
+    known = replace(before, fingerprint=before.fingerprint or after.fingerprint)
+    if known.asked() == after.asked():
         return None
     return BotRescheduled(
         **about,

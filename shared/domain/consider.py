@@ -86,18 +86,20 @@ def reconsidered(row: Meeting, around: Surroundings) -> Meeting:
 def _adopting(row: Meeting, around: Surroundings) -> Meeting:
     """The row with the bot that a call brought about whose answer, or the row after it, was lost.
 
-    Before it is sent out the same call again finds that out; then it might bring a second one.
+    The host may have been told of it, so the row knows it while Recall lists it. Before it is
+    sent out the same call again finds out its make; then it might bring a second one.
     """
     wish = wish_for(row, around) if row.assignment is None else None
     if wish is None or wish.scheduling is not Scheduling.MANAGED:
         return row
     ours = matching_bot(row, deduplication_key=wish.meeting_key)
-    if ours is None or not is_sent_out(wish, now=around.now):
+    is_out = is_sent_out(wish, now=around.now)
+    if ours is None or not (row.asked or is_out):
         return row
     assignment = Assignment(
         bot_id=ours.bot_id,
         deduplication_key=wish.meeting_key,
-        fingerprint=wish.fingerprint,
+        fingerprint=wish.fingerprint if is_out else "",
         join_at=ours.start,
     )
     return replace(_assigned(row, assignment, around=around), asked=False)

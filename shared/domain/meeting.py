@@ -21,7 +21,7 @@ class Assignment:
     `state` is open (`scheduled`, bot codes), `recording` the furthest code of its recordings;
     their `_at` is Recall's clock of the report. `missed` is why the watchdog gave it up, with
     Recall's sub code as detail. `by` tells whose the bot is: the event's at
-    Recall, or one of ours under a claim.
+    Recall, or one of ours under a claim. `fingerprint` is empty while nobody knows the bot's make.
     """
 
     bot_id: str

@@ -187,11 +187,15 @@ def _may_have_bot(row: Meeting, *, now: datetime) -> bool:
 
 
 def _must_go(row: Meeting, assigned: Assignment, *, now: datetime) -> bool:
-    """A bot ahead of its meeting goes, one in the call only on a person's word."""
-    if is_over(assigned.state):
-        return False
+    """A bot ahead of its meeting goes, one in the call only on a person's word.
+
+    One that ended ahead of its meeting goes as well: it may have reported its end to the row
+    before the row could say that we took it off.
+    """
     if assigned.join_at > now:
         return True
+    if is_over(assigned.state):
+        return False
     return row.event.end > now and row.verdict.reason.startswith(LEAVE_REASONS)
 
 

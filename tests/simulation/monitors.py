@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -95,14 +95,22 @@ class Monitors:
         self._check_feed()
         self._check_host()
 
+    def has_seen_all(self) -> bool:
+        """Whether every change was listed; one that is committed late shows in nothing else."""
+        return not any(self._unseen())
+
     def _check_feed(self) -> None:
         """5: the cursor is ahead of no change that nobody saw."""
+        for event_id in self._unseen():
+            self._world.never(f"5: {event_id} changed, and no sweep has seen it")
+
+    def _unseen(self) -> Iterator[str]:
         for event in self._world.recall.events.values():
             calendar = self._world.recall.calendars.get(event.calendar_id)
             if calendar is None or calendar.status != "connected":
                 continue
             if self._shown.get(event.id) != json.loads(event.shown())["updated_at"]:
-                self._world.never(f"5: {event.id} changed, and no sweep has seen it")
+                yield event.id
 
     def _check_host(self) -> None:
         """What the host was told of each coming meeting's bot is what it is shown.

@@ -132,7 +132,7 @@ def _played(seed: int | str) -> Outcome:
         world.calm()
         world.run(SETTLE_SECONDS)
         _redrive(world)
-        _come_to_rest(world, cast, judge)
+        _come_to_rest(world, cast, judge, monitors)
         # What failed nine times before the calm may have waited until now.
         if _redrive(world):
             world.run(SETTLE_SECONDS)
@@ -149,15 +149,19 @@ def _played(seed: int | str) -> Outcome:
     )
 
 
-def _come_to_rest(world: World, cast: Cast, judge: Judge) -> None:
-    """Until the end of the calm, or until a minute has changed nothing in a world that is right."""
+def _come_to_rest(world: World, cast: Cast, judge: Judge, monitors: Monitors) -> None:
+    """Until the end of the calm, or until a minute has changed nothing in a world that is right.
+
+    What a person did in the calm and Recall shows late must have its sweep as well.
+    """
     end = world.clock.now() + timedelta(seconds=CALM_SECONDS)
     if world.chance("whole").random() < WHOLE:
         world.run(CALM_SECONDS)
         return
     world.run(ROUND_SECONDS)
     while (now := world.clock.now()) < end:
-        if judge.is_content(since=now - timedelta(seconds=LOOK_SECONDS), until=end):
+        since = now - timedelta(seconds=LOOK_SECONDS)
+        if monitors.has_seen_all() and judge.is_content(since=since, until=end):
             return
         world.run(min(LOOK_SECONDS, (end - now).total_seconds()))
 

@@ -17,6 +17,7 @@ ASSIGNED = Assignment(bot_id="bot-1", deduplication_key=key(), fingerprint="f", 
 BARE = meeting()
 OWED = meeting(due=True)
 WITH_BOT = meeting(assignment=ASSIGNED)
+OF_UNKNOWN_MAKE = meeting(assignment=replace(ASSIGNED, fingerprint=""))
 MOVED = meeting(event=event(start=START + HOUR), assignment=replace(ASSIGNED, join_at=START + HOUR))
 
 
@@ -34,6 +35,8 @@ def heard(before: Meeting, after: Meeting, **changes: Any) -> tuple[Notice, ...]
         (WITH_BOT, WITH_BOT, []),
         (WITH_BOT, replace(WITH_BOT, decision=SKIP), []),
         (WITH_BOT, MOVED, [BotRescheduled]),
+        (OF_UNKNOWN_MAKE, WITH_BOT, []),
+        (OF_UNKNOWN_MAKE, MOVED, [BotRescheduled]),
         (WITH_BOT, replace(BARE, decision=SKIP), [BotCancelled]),
         (OWED, replace(OWED, due=False, problem="recall_refused"), [MeetingMissed]),
         (replace(OWED, problem="recall_refused"), replace(OWED, problem="recall_refused"), []),

@@ -439,6 +439,21 @@ def test_a_call_that_is_owed_is_noted_until_its_answer_is_heard() -> None:
     assert not gone(row, around()).asked
 
 
+def test_a_bot_in_doubt_is_known_once_it_is_listed_though_another_call_is_refused() -> None:
+    listing = seen(replace(seen(None, listed()), version=1), listed(bot()))
+    action = action_for(listing, around())
+    assert listing.assignment is not None
+    assert ("bot-1", "") == (listing.assignment.bot_id, listing.assignment.fingerprint)
+    assert isinstance(action, Schedule)
+    answered = scheduled(listing, listed(bot()), asked=action, around=around())
+    assert answered.assignment == served().assignment
+    refusal = replace(refused(listing, "recall_refused"), asked=False)
+    again = reconsidered(refusal, around())
+    assert (listing.assignment, "recall_refused") == (again.assignment, again.problem)
+    deleted = seen(refusal, listed(deleted=True))
+    assert (None, False) == (deleted.assignment, deleted.due)
+
+
 def test_a_bot_in_doubt_is_asked_for_again_though_recall_lists_it() -> None:
     row = replace(served(), asked=True)
     assert isinstance(action_for(row, around()), Schedule)

@@ -115,6 +115,12 @@ def test_another_rule_does_not(reason: str) -> None:
     assert Release(meeting_key=key()) == due(ahead, None)
 
 
+def test_our_own_bot_that_ended_ahead_of_a_meeting_that_nobody_wants_goes_and_later_stays() -> None:
+    over = row(replace(holding(OWN), state="call_ended"))
+    assert Release(meeting_key=key()) == due(over, None, now=START - SECOND)
+    assert None is due(over, None, now=START)
+
+
 def test_the_reasons_to_leave_are_a_denial_a_word_or_the_meeting_s_end() -> None:
     assert {
         "denied.",
