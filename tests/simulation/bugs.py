@@ -37,7 +37,10 @@ BUGS: tuple[Bug, ...] = (
         name="cursor-at-largest-updated-at",
         takes="the cursor that stands where the List began, behind whatever commits late",
         breaks=(5, 1),
-        seed=9,
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_five_hundred_webhooks_in_a_minute_cost_eight_lists_at_most"
+        ),
         edits=(
             Edit(
                 SWEEP,
@@ -51,7 +54,10 @@ BUGS: tuple[Bug, ...] = (
         name="no-overlap",
         takes="the two minutes by which each List overlaps the one before",
         breaks=(5, 1),
-        seed=9,
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_a_change_that_shows_late_is_seen_whatever_the_clocks_say"
+        ),
         edits=(Edit(FEED, "OVERLAP = timedelta(seconds=120)", "OVERLAP = timedelta(0)"),),
     ),
     Bug(
@@ -129,7 +135,10 @@ BUGS: tuple[Bug, ...] = (
         name="tick-with-constant-body",
         takes="the scheduled time in the body of a tick, which content-based deduplication needs",
         breaks=(1,),
-        seed=9,
+        test=(
+            "tests/simulation/test_promises.py::"
+            "test_a_lost_webhook_is_repaired_within_a_tick_and_a_little"
+        ),
         edits=(
             Edit(WORLD, "encode(Tick(scheduled_at=moment))", "encode(Tick(scheduled_at=START))"),
         ),
@@ -314,7 +323,7 @@ BUGS: tuple[Bug, ...] = (
         name="our-record-over-recalls-list",
         takes="Recall's bots[] as the truth over what we remember to have asked for",
         breaks=(1, 2),
-        seed=22,
+        test="tests/unit/test_plan.py::test_the_call_that_is_due",
         edits=(
             Edit(PLAN, "    if ours is not None and not strays and known:", "    if known:"),
             Edit(
