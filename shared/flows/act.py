@@ -182,10 +182,9 @@ class Actor:
         return turns
 
     def _read_again(self, wave: Sequence[Meeting]) -> list[Meeting]:
-        """Turns of their copies a moment ago may have woken them; what was deleted drops out."""
-        shared = [row.event.event_id for row in wave if row.shared]
-        found = self._stores.meetings.get_many(shared) if shared else {}
-        known = (found.get(row.event.event_id) if row.shared else row for row in wave)
+        """A copy may have met them a moment ago, or had its turn; what was deleted drops out."""
+        found = self._stores.meetings.get_many(row.event.event_id for row in wave)
+        known = (found.get(row.event.event_id) for row in wave)
         return [row for row in known if row is not None]
 
     def _take_turn(self, row: Meeting, around: Surroundings) -> Turn:

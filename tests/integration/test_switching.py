@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from moto import mock_aws
 
 from infra.local.emulators.http import Fault, FaultKind, Request, Response
+from shared.domain.meeting import Meeting
 from shared.domain.rules import Scheduling
+from shared.flows.act import Actor, Outcome
 from shared.storage import MeetingStore
 from tests.integration.test_scheduler_faults import (
     DANA,
@@ -176,5 +179,34 @@ def test_copies_that_no_index_showed_meet_before_their_meeting(
     stack.run((NOON - stack.clock.now() - timedelta(minutes=24)).total_seconds(), ticks=True)
     stack.reconciler().perform("preflight")
     stack.run(70, ticks=True)
+    assert [NOON] == starts(stack)
+    assert [True, True] == [row.shared for row in rows(stack)]
+
+
+@pytest.mark.parametrize("rules", [OWN, MANAGED], ids=["own", "managed"])
+def test_copies_that_met_after_they_were_taken_up_know_it_before_their_calls(
+    monkeypatch: pytest.MonkeyPatch, rules: dict[str, Any]
+) -> None:
+    """A later page, or another process, wrote to the row of the first that it is shared."""
+    stack = Stack()
+    stack.stores.settings.put_rules("default", rules, by="test", at=stack.clock.now())
+    other = MANAGED if rules == OWN else OWN
+    stack.stores.settings.put_rules("entity:default:u2", other, by="test", at=stack.clock.now())
+    guests = [stack.recall.account(GOOGLE, OWNER), stack.recall.account(OUTLOOK, DANA)]
+    connected(stack)
+    connected(stack, email=DANA, platform=OUTLOOK, entity_id="u2")
+    stack.recall.invite("Kickoff", organizer=GUEST, guests=guests, start=NOON, link=MEET)
+    act = Actor.act
+
+    def act_late(actor: Actor, fresh: Iterable[Meeting], *, until: datetime) -> Outcome:
+        return act(actor, [replace(row, shared=False) for row in fresh], until=until)
+
+    with monkeypatch.context() as lag:
+        lag.setattr(Actor, "act", act_late)
+        lag.setattr(MeetingStore, "due", lambda *_given, **_named: [])
+        for _ in range(10):
+            stack.run(1, ticks=True)
+            assert len(starts(stack)) <= 1
+    stack.run(60, ticks=True)
     assert [NOON] == starts(stack)
     assert [True, True] == [row.shared for row in rows(stack)]
