@@ -495,6 +495,7 @@ def one_account_twice(watch: Watch, *, refresh: Refresh) -> None:
     _meet(stage, newer)
     stage.pass_time(2)
     refresh(stage, newer)
+    stage.answer_updates()
     assert stage.stores.calendars.get(newer) is None
     assert stage.stores.calendars.get(older).email == ADA
 
