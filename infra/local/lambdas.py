@@ -144,8 +144,7 @@ class _Lambda:
     def _cold_start(self) -> ModuleType:
         module_name, _, _ = self._function.handler.rpartition(".")
         with _COLD_START, _environment_of(self._function):
-            sys.modules.pop(module_name, None)
-            module = importlib.import_module(module_name)
+            module = _own_copy(module_name)
             if self._clock is not None and "datetime" in vars(module):
                 # Only `service` reads the time, and this copy of the module is ours.
                 vars(module)["datetime"] = datetime_by(self._clock)
@@ -167,6 +166,18 @@ class _Lambda:
 
     def _report(self, text: str) -> None:
         self._say(f"{self._function.logical_id}: {text.rstrip()}")
+
+
+def _own_copy(module_name: str) -> ModuleType:
+    """The module loaded anew; whoever has it already keeps theirs."""
+    package, _, name = module_name.rpartition(".")
+    theirs = sys.modules.pop(module_name, None)
+    module = importlib.import_module(module_name)
+    if theirs is not None:
+        sys.modules[module_name] = theirs
+        if package:
+            setattr(sys.modules[package], name, theirs)
+    return module
 
 
 @contextmanager

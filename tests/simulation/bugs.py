@@ -1006,12 +1006,8 @@ BUGS: tuple[Bug, ...] = (
         breaks=(1,),
         test="tests/integration/test_erase.py::test_a_bot_of_our_own_goes_too",
         edits=(
-            Edit(
-                REMOVAL,
-                "            _wake_copies(doors, meeting, now=now)\n"
-                "            _wake_claim(doors, meeting, now=now)\n",
-                "",
-            ),
+            Edit(REMOVAL, "            _wake_copies(doors, meeting, now=now)\n", ""),
+            Edit(REMOVAL, "            _wake_claim(doors, meeting, now=now)\n", ""),
         ),
     ),
     Bug(

@@ -35,7 +35,7 @@ def test_after_a_death_there_is_a_second_one() -> None:
 
     scene = Scene(name="dislikes_pairs", script=dislikes_pairs)
     tally = search(scene, blows=(Fate.DIES_AFTER,), every=5, pairs=True, share=0.1)
-    assert (tally.points, tally.calls) == (6, 32)
+    assert tally.points == tally.calls // 5 > 0
     assert len(tally.failed) == tally.pairs > 2
     assert tally.left > 2 * tally.pairs
 
