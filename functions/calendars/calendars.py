@@ -79,6 +79,7 @@ def _found(service: Service, event: APIGatewayProxyEventV2) -> Page[Calendar]:
     return service.stores.calendars.find(
         tenant_id=_filter(event, "tenant_id"),
         entity_id=_filter(event, "entity_id"),
+        email=_filter(event, "email"),
         status=_status(event),
         cursor=read_cursor(event),
         limit=read_limit(event),

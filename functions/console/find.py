@@ -82,12 +82,10 @@ def _by_link(visit: Visit, link: str) -> Answer:
 
 def _of_email(visit: Visit, email: str) -> Answer | None:
     """The calendars of an account, whosever they are; None without any."""
-    store = visit.service.stores.calendars
-    found = store.of_email(email, limit=FOUND_MAX)
+    found = visit.service.stores.calendars.find(email=email, limit=FOUND_MAX).items
     if len(found) == 1:
-        return see_other(f"/console/calendars/{found[0]}")
-    calendars = store.get_many(found) if found else {}
-    return visit.page("accounts.html", here="calendars", calendars=calendars) if found else None
+        return see_other(f"/console/calendars/{found[0].calendar_id}")
+    return visit.page("accounts.html", here="calendars", calendars=found) if found else None
 
 
 def _by_entity(visit: Visit, wanted: str) -> Answer:

@@ -135,18 +135,28 @@ class CalendarStore:
         *,
         tenant_id: str | None = None,
         entity_id: str | None = None,
+        email: str | None = None,
         status: CalendarStatus | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Calendar]:
-        """Filters join by "and"; an entity without a tenant reads the whole table."""
-        selection = _selection(tenant_id, entity_id=entity_id, status=status)
-        return _page(self._table.select(selection, limit=limit, cursor=cursor))
+        """Filters join by "and"; an entity without a tenant reads the whole table.
 
-    def of_email(self, email: str, *, limit: int) -> list[str]:
-        """Ids of the calendars of an account's address, in any tenant and in any case."""
-        selection = Selection(index="by_email", value=_email_key(email) or "")
-        return [hint.calendar_id for hint in self._table.select(selection, limit=limit).items]
+        `email`: in any case. Its index only hints, so such a page may hold fewer, even none.
+        """
+        if email is None:
+            selection = _selection(tenant_id, entity_id=entity_id, status=status)
+            return _page(self._table.select(selection, limit=limit, cursor=cursor))
+        account = Selection(index="by_email", value=_email_key(email) or "")
+        hints = self._table.select(account, limit=limit, cursor=cursor)
+        found = self.get_many(hint.calendar_id for hint in hints.items).values()
+        wanted = {"tenant_id": tenant_id, "entity_id": entity_id, "status": status}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        items = sorted(
+            (each for each in found if all(getattr(each, name) == given[name] for name in given)),
+            key=lambda each: each.calendar_id,
+        )
+        return Page(items=tuple(items), next_cursor=hints.next_cursor)
 
     def by_status(self, status: CalendarStatus, *, limit: int) -> list[Calendar]:
         selection = Selection(index="by_status", value=status.value)
@@ -170,7 +180,10 @@ class CalendarStore:
 
 def _email_key(email: str | None) -> str | None:
     """Of one length whatever the address: DynamoDB refuses keys that are empty or too long."""
-    return None if email is None else hashlib.sha256(email.strip().casefold().encode()).hexdigest()
+    if email is None:
+        return None
+    folded = email.strip().casefold()
+    return hashlib.sha256(folded.encode(errors="surrogatepass")).hexdigest()
 
 
 def _selection(

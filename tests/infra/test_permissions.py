@@ -559,6 +559,7 @@ def _look_around(stage: WatchedStage, path: str) -> None:
         ("/v1/calendars", None),
         ("/v1/calendars", {"tenant_id": "default", "entity_id": "u_1"}),
         ("/v1/calendars", {"status": "connected"}),
+        ("/v1/calendars", {"email": ADA}),
         (f"{path}/meetings", None),
         ("/v1/status", None),
         ("/v1/rotations", None),

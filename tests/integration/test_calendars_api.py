@@ -486,6 +486,22 @@ def test_lists_filter_and_page(stage):
     assert by_status.json["items"] == []
 
 
+def test_calendars_of_an_address_are_found_in_any_tenant(stage):
+    for entity in ("u_1", "u_2"):
+        stage.add(entity_id=entity)
+    stage.add(BOB, tenant_id="t_2")
+
+    def entities(**query: str) -> list[str]:
+        found = stage.call("GET", "/v1/calendars", query=query).json["items"]
+        return sorted(item["entity_id"] for item in found)
+
+    assert entities(email=ADA.upper()) == ["u_1", "u_2"]
+    assert entities(email=ADA, entity_id="u_2") == ["u_2"]
+    assert entities(email=BOB, tenant_id="default") == []
+    assert entities(email="nobody@acme.example") == []
+    assert entities(email="") == ["u_1", "u_1", "u_2"]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
