@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from infra.local.emulators.http import Fault, FaultKind, Request, Response
 from infra.local.emulators.recall.accounts import Account
-from infra.local.emulators.recall.switches import Switches
+from infra.local.emulators.recall.switches import Switches, Timings
 from shared.domain.calendar import Platform
 from shared.domain.meeting import Override
 from shared.domain.room import meeting_key
@@ -684,3 +684,16 @@ def test_a_list_that_breaks_off_has_not_come_to_its_end(stack: Stack, owner: Acc
     stack.adapter.faults = None
     stack.run(120, ticks=True)
     assert 150 == len(starts(stack))
+
+
+def test_a_change_that_is_committed_behind_a_newer_one_is_seen() -> None:
+    """Changes show up to 90 s after their `updated_at`, and not in its order."""
+    stack = Stack(timings=Timings(commit=90))
+    owner = stack.recall.account(GOOGLE, OWNER)
+    stack.connect()
+    stack.run(10, ticks=True)
+    for number in range(20):
+        add(owner, NOON + timedelta(minutes=20 * number))
+        stack.run(3, ticks=True)
+    stack.run(180, ticks=True)
+    assert 20 == len(starts(stack))

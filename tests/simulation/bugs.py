@@ -38,8 +38,8 @@ BUGS: tuple[Bug, ...] = (
         takes="the cursor that stands where the List began, behind whatever commits late",
         breaks=(5, 1),
         test=(
-            "tests/simulation/test_promises.py::"
-            "test_five_hundred_webhooks_in_a_minute_cost_eight_lists_at_most"
+            "tests/integration/test_scheduler_faults.py::"
+            "test_a_change_that_is_committed_behind_a_newer_one_is_seen"
         ),
         edits=(
             Edit(
