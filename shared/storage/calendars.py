@@ -147,9 +147,12 @@ class CalendarStore:
         if email is None:
             selection = _selection(tenant_id, entity_id=entity_id, status=status)
             return _page(self._table.select(selection, limit=limit, cursor=cursor))
-        account = Selection(index="by_email", value=_email_key(email) or "")
-        hints = self._table.select(account, limit=limit, cursor=cursor)
-        found = self.get_many(hint.calendar_id for hint in hints.items).values()
+        account = _email_key(email)
+        hints = self._table.select(
+            Selection(index="by_email", value=account or ""), limit=limit, cursor=cursor
+        )
+        rows = self._table.get_many(hint.calendar_id for hint in hints.items)
+        found = [_calendar(row) for row in rows if row.email_key == account]
         wanted = {"tenant_id": tenant_id, "entity_id": entity_id, "status": status}
         given = {name: value for name, value in wanted.items() if value is not None}
         items = sorted(

@@ -23,7 +23,7 @@ from moto import mock_aws
 from shared.entrypoints.idempotency import Idempotency
 from shared.storage import StorageUnavailable
 from tests.deliveries import gateway_event
-from tests.integration.storage_values import NOW, event, meeting
+from tests.integration.storage_values import NOW, calendar, event, meeting
 from tests.simulation.dynamo import Call, DynamoWorld, Fate
 from tests.simulation.dynamo_stage import LAG, SECOND, Stage, ask
 from tests.tables import client
@@ -267,6 +267,13 @@ def test_an_index_lags_and_the_table_does_not(stage: Stage) -> None:
     assert [] == reader.meetings.ids_of_key("k")
     stage.clock.move(LAG)
     assert ["e"] == reader.meetings.ids_of_key("k")
+
+
+def test_an_address_that_changed_a_moment_ago_names_nobody_else(stage: Stage) -> None:
+    stage.stores.calendars.add(calendar(calendar_id="c", email="old@acme.example"))
+    stage.world.index_lag = LAG
+    stage.stores.calendars.change("c", email="new@acme.example", updated_at=NOW)
+    assert () == stage.stores.calendars.find(email="old@acme.example").items
 
 
 def test_who_wrote_a_copy_finds_it_before_the_index_does(stage: Stage) -> None:
